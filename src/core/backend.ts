@@ -1,0 +1,67 @@
+import type { IpcMessage } from './ipc-message.ts';
+import type { BackendKind } from './receipt.ts';
+import type { Route, SchemaMode, TableName, WriteMode } from './route.ts';
+import type { ArrowSchema } from './schema.ts';
+
+/** What a load is asked to do, beyond its route. */
+export interface LoadOptions {
+  readonly mode: WriteMode;
+  readonly schemaMode: SchemaMode;
+  readonly partitionBy: readonly string[] | null;
+  readonly idempotencyKey: string | null;
+}
+
+/** What one commit made durable. */
+export interface CommitResult {
+  readonly rows: number;
+  /** The Delta version; null elsewhere. */
+  readonly version: number | null;
+}
+
+/**
+ * One transaction: `write` any number of times, then `commit` or `abort`, once.
+ * The load owns every message it is given and releases it when its bytes are no longer read, whatever happens.
+ */
+export interface Load {
+  /** Takes a message; resolves when the next one may come. Throws any code of the ingest path; the load must then be aborted. */
+  write(message: IpcMessage): Promise<void>;
+  /** Resolves when all rows are durable. After a throw with outcome `unknown` they may be. */
+  commit(): Promise<CommitResult>;
+  /** Leaves nothing behind. Never throws; may be called after a failed `write` or `commit`. */
+  abort(): Promise<void>;
+}
+
+/** A column as `GET /streams/{stream}` shows it; `type` is in the backend's own spelling. */
+export interface ColumnDescription {
+  readonly name: string;
+  readonly type: string;
+  readonly nullable: boolean;
+}
+
+export interface TableDescription {
+  readonly columns: readonly ColumnDescription[];
+  readonly rowCount: number;
+}
+
+/** A place that loads are written to. */
+export interface Backend {
+  readonly kind: BackendKind;
+  /** Starts a load; SCHEMA_MISMATCH and TYPE_UNSUPPORTED may come here or with the first write. */
+  begin(request: LoadRequest): Promise<Load>;
+  /** Returns undefined when there is no such table. */
+  findTable(table: TableName): Promise<TableDescription | undefined>;
+  /** Why the backend cannot take loads now; empty when it can. */
+  problems(): Promise<readonly string[]>;
+  /** Bytes held by the engine, for `arrowport_memory_bytes`. */
+  memoryBytes(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface LoadRequest {
+  readonly route: Route;
+  readonly schema: ArrowSchema;
+  /** The flatbuffer `Message` of the schema, for backends that send the stream on. */
+  readonly schemaMetadata: Uint8Array;
+  readonly options: LoadOptions;
+  readonly requestId: string;
+}

@@ -1,0 +1,39 @@
+import type { BodyAllocator, IpcLimits, IpcStream } from './ipc-message.ts';
+import type { BackendKind, CommitReceipt } from './receipt.ts';
+import type { SchemaMode, WriteMode } from './route.ts';
+
+export type Transport = 'http' | 'flight';
+
+/** What a door hands to the ingest path for one load. */
+export interface IngestRequest {
+  readonly stream: string;
+  readonly transport: Transport;
+  readonly requestId: string;
+  /** Forces a backend, whatever the route says. */
+  readonly backend: BackendKind | null;
+  readonly mode: WriteMode | null;
+  readonly schemaMode: SchemaMode | null;
+  readonly partitionBy: readonly string[] | null;
+  readonly idempotencyKey: string | null;
+  /**
+   * Opens the stream: called once, after admission. Body memory must come from `resources.allocator`.
+   * The messages must fail (not end) when the client went away, so that a cut stream is never committed.
+   */
+  open(resources: StreamResources): Promise<IpcStream>;
+  /** Fires when the client is gone or its deadline has passed; `reason` is the ArrowportError to answer. */
+  readonly signal: AbortSignal;
+  /** Called after each commit but the last when the route splits the load; waits are bounded by the door. */
+  onPartialCommit?(receipt: CommitReceipt): Promise<void>;
+}
+
+/** What the ingest path gives to whoever reads a stream. */
+export interface StreamResources {
+  readonly allocator: BodyAllocator;
+  readonly limits: IpcLimits;
+}
+
+/** The one path every batch takes. */
+export interface Ingestor {
+  /** Resolves with the receipt of the (last) commit. Throws ArrowportError; nothing of the open transaction remains then. */
+  ingest(request: IngestRequest): Promise<CommitReceipt>;
+}
