@@ -1,0 +1,51 @@
+import type { BackendKind } from './receipt.ts';
+import type { ColumnDescription } from './backend.ts';
+
+/** What a reload did; keys are configuration paths such as `streams.sensors.target_table`. */
+export interface ReloadAnswer {
+  readonly status: 'applied' | 'unchanged';
+  readonly changed: readonly string[];
+  /** Changed keys that are only read at start, and so are not in force yet. */
+  readonly needs_restart: readonly string[];
+}
+
+/** What a door may ask of the server besides ingest. */
+export interface Operations {
+  readonly version: string;
+  /** Throws CONFIG_INVALID with line and position; the configuration in force is kept then. */
+  reload(): Promise<ReloadAnswer>;
+  /** Why the server is not ready; empty when it is. */
+  readiness(): Promise<readonly string[]>;
+  metricsText(): Promise<{ contentType: string; text: string }>;
+}
+
+/** The last committed load of a stream since the server started. */
+export interface LastLoad {
+  readonly commit_id: string;
+  readonly rows: number;
+  readonly bytes: number;
+  /** RFC 3339. */
+  readonly committed_at: string;
+}
+
+/** One stream as `GET /streams` shows it. */
+export interface StreamSummary {
+  /** The stream's name, or the pattern for a pattern route. */
+  readonly stream: string;
+  readonly pattern: boolean;
+  readonly table: string;
+  readonly storage_backend: BackendKind;
+  /** Null while there is no table. */
+  readonly row_count: number | null;
+  /** Null while there is no table. */
+  readonly schema: readonly ColumnDescription[] | null;
+  readonly last_load: LastLoad | null;
+}
+
+/** Looks streams and the tables behind them up. */
+export interface StreamDirectory {
+  /** Configured streams and patterns, and tables that unrouted streams have made. */
+  list(): Promise<readonly StreamSummary[]>;
+  /** Resolves to undefined when neither a route nor a table stands behind the name. Throws STREAM_NAME_INVALID. */
+  find(stream: string): Promise<StreamSummary | undefined>;
+}
