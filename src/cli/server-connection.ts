@@ -1,0 +1,142 @@
+import http from 'node:http';
+import https from 'node:https';
+import type { Command } from 'commander';
+import { CliFailure, type Problem } from './failure.ts';
+import type { CliHost } from './host.ts';
+
+const defaultUrl = 'http://127.0.0.1:8888';
+
+/** The options of every command that talks to a server. */
+export interface ConnectionOptions {
+  readonly url?: string;
+  readonly token?: string;
+}
+
+/** A server as a command reaches it. */
+export interface ServerConnection {
+  readonly url: URL;
+  readonly token: string | null;
+}
+
+/** An answer read whole; error answers included. */
+export interface ServerAnswer {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly text: string;
+}
+
+/** Adds `--url` and `--token`. */
+export function addConnectionOptions(command: Command): Command {
+  return command
+    .option('--url <url>', `the server (default: ARROWPORT_URL, then ${defaultUrl})`)
+    .option('--token <token>', 'bearer token (default: ARROWPORT_TOKEN)');
+}
+
+/** Reads the connection from options, then environment, then defaults. Throws a usage failure for a bad URL. */
+export function readConnection(options: ConnectionOptions, host: CliHost): ServerConnection {
+  const text = options.url ?? (host.env['ARROWPORT_URL'] || defaultUrl);
+  const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new CliFailure('usage', `${JSON.stringify(text)} is no server address: use http://host:port`);
+  }
+  return { url, token: options.token ?? (host.env['ARROWPORT_TOKEN'] || null) };
+}
+
+/**
+ * Opens a request; the caller writes its body and ends it.
+ * `path` is joined to the server's URL, whose own path stays in front of it.
+ */
+export function openRequest(
+  connection: ServerConnection,
+  method: string,
+  path: string,
+  headers: http.OutgoingHttpHeaders = {},
+): http.ClientRequest {
+  const url = new URL(connection.url);
+  url.pathname = `${url.pathname.replace(/\/$/, '')}${path}`;
+  const authorization = connection.token === null ? {} : { authorization: `Bearer ${connection.token}` };
+  const request = url.protocol === 'https:' ? https.request : http.request;
+  return request(url, { method, headers: { accept: 'application/json', ...authorization, ...headers } });
+}
+
+/** Waits for the answer of a request. Throws an unreachable failure when none comes. */
+export function readAnswer(request: http.ClientRequest, connection: ServerConnection): Promise<ServerAnswer> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) => reject(toUnreachable(error, connection));
+    request.once('error', fail);
+    request.once('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.once('error', fail);
+      response.once('end', () => {
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text: Buffer.concat(chunks).toString('utf8'),
+        });
+      });
+    });
+  });
+}
+
+/** GETs a JSON document. Throws a refused failure for an error answer. */
+export async function fetchJson(connection: ServerConnection, path: string): Promise<unknown> {
+  const request = openRequest(connection, 'GET', path);
+  const answer = readAnswer(request, connection);
+  request.end();
+  return readJsonAnswer(await answer, connection);
+}
+
+/** The body of a good answer. Throws the server's problem as a refused failure otherwise. */
+export function readJsonAnswer(answer: ServerAnswer, connection: ServerConnection): unknown {
+  const body = parseJson(answer.text);
+  if (answer.status >= 200 && answer.status < 300 && body !== undefined) return body;
+  if (isProblem(body)) throw toRefused(body);
+  throw new CliFailure(
+    'refused',
+    `${connection.url.origin} answered ${answer.status} without a problem document: check that --url names an Arrowport server`,
+    { label: 'refused' },
+  );
+}
+
+/** A server's problem document as the failure that ends the command. */
+export function toRefused(problem: Problem): CliFailure {
+  const detail = problem['detail'] ?? problem['title'] ?? 'the server gave no reason';
+  return new CliFailure('refused', `${String(problem['code'])}: ${String(detail)}`, {
+    label: 'refused',
+    problem,
+  });
+}
+
+/** What went wrong on the way to a server, as the failure that ends the command. */
+export function toUnreachable(error: Error, connection: ServerConnection): CliFailure {
+  const { code } = error as NodeJS.ErrnoException;
+  const reason = code === undefined ? error.message : (reasons[code] ?? code);
+  return new CliFailure(
+    'unreachable',
+    `${connection.url.origin} ${reason}: start it with arrowport serve, or name another with --url`,
+    { cause: error },
+  );
+}
+
+const reasons: Record<string, string> = {
+  ECONNREFUSED: 'refuses connections',
+  ENOTFOUND: 'has an unknown host name',
+  EAI_AGAIN: 'has a host name that cannot be looked up now',
+  ECONNRESET: 'closed the connection without an answer',
+  EPIPE: 'closed the connection without an answer',
+  ETIMEDOUT: 'does not answer',
+  EHOSTUNREACH: 'cannot be reached from here',
+};
+
+function isProblem(body: unknown): body is Problem {
+  return typeof body === 'object' && body !== null && 'code' in body;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
