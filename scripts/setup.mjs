@@ -68,7 +68,10 @@ function run(command, args, { quietFailure = false } = {}) {
     child.on('close', (code) => {
       if (code === 0) resolve(true);
       else if (quietFailure) resolve(false);
-      else reject(new SetupError(`\`${[command, ...args].join(' ')}\` failed (exit ${code}):\n${output.trim()}`));
+      else
+        reject(
+          new SetupError(`\`${[command, ...args].join(' ')}\` failed (exit ${code}):\n${output.trim()}`),
+        );
     });
   });
 }
@@ -154,7 +157,8 @@ function takeLock() {
 async function withLock(work) {
   const deadline = Date.now() + lockPatienceMs;
   while (!takeLock()) {
-    if (Date.now() > deadline) throw new SetupError(`another setup holds ${lockFile}; if none runs, delete it.`);
+    if (Date.now() > deadline)
+      throw new SetupError(`another setup holds ${lockFile}; if none runs, delete it.`);
     await sleep(100);
   }
   try {

@@ -1,0 +1,189 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { repositoryRoot } from './repository.ts';
+import { type CleanupOwner, makeTempFolder } from './temp-folder.ts';
+
+/** What a test server starts with. */
+export interface TestServerOptions {
+  /** The text of its `arrowport.yaml`; `host` and `db_path` are filled in where it leaves them out. */
+  readonly config?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Further arguments of `serve`. */
+  readonly args?: readonly string[];
+}
+
+/** One line of the server's JSON log. */
+export type LogLine = Readonly<Record<string, unknown>>;
+
+/** A running server of its own process, folder, port and database. */
+export interface TestServer {
+  /** `http://127.0.0.1:PORT`, without a slash at the end. */
+  readonly url: string;
+  readonly port: number;
+  /** `grpc://127.0.0.1:PORT`. */
+  readonly flightUrl: string;
+  readonly flightPort: number;
+  readonly pid: number;
+  /** Its working folder, with `arrowport.yaml` in it. */
+  readonly folder: string;
+  readonly configPath: string;
+  readonly dbPath: string;
+  /** Every log line so far, restarts included. */
+  logs(): readonly LogLine[];
+  /** Everything printed so far that was not a JSON log line. */
+  text(): string;
+  /** Ends it with SIGTERM and returns the exit code; rejects when it has not ended within 20 s. */
+  stop(): Promise<number | null>;
+  /** Ends it with SIGKILL, as a crash would. */
+  kill(): Promise<void>;
+  /** Starts it again on the same folder, after `stop` or `kill`; the port is a new one. */
+  restart(): Promise<void>;
+}
+
+const readyPatienceMs = 20_000;
+const stopPatienceMs = 20_000;
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly port: number;
+  readonly flightPort: number;
+}
+
+/** Starts the product as users do, waits until `/health/ready` answers 200; ended and deleted with `owner`. */
+export async function startServer(owner: CleanupOwner, options: TestServerOptions = {}): Promise<TestServer> {
+  const folder = makeTempFolder(owner);
+  const configPath = join(folder, 'arrowport.yaml');
+  const config = completeConfig(options.config ?? '');
+  writeFileSync(configPath, config);
+  const lines: LogLine[] = [];
+  const printed: string[] = [];
+  const start = () => launch(folder, configPath, options, lines, printed);
+  let running = await start();
+  owner.after(async () => {
+    if (isRunning(running.child)) await end(running.child, 'SIGKILL');
+  });
+  return {
+    get url() {
+      return `http://127.0.0.1:${running.port}`;
+    },
+    get port() {
+      return running.port;
+    },
+    get flightUrl() {
+      return `grpc://127.0.0.1:${running.flightPort}`;
+    },
+    get flightPort() {
+      return running.flightPort;
+    },
+    get pid() {
+      return running.child.pid ?? 0;
+    },
+    folder,
+    configPath,
+    dbPath: findDbPath(config, folder),
+    logs: () => lines,
+    text: () => printed.join('\n'),
+    stop: () => end(running.child, 'SIGTERM'),
+    kill: async () => {
+      await end(running.child, 'SIGKILL');
+    },
+    restart: async () => {
+      if (isRunning(running.child)) throw new Error('Stop the server before starting it again.');
+      running = await start();
+    },
+  };
+}
+
+function completeConfig(text: string): string {
+  const missing = [
+    /^host:/m.test(text) ? '' : 'host: 127.0.0.1\n',
+    /^db_path:/m.test(text) ? '' : 'db_path: ./test.duckdb\n',
+  ];
+  return missing.join('') + text;
+}
+
+function findDbPath(config: string, folder: string): string {
+  const value = /^db_path:\s*['"]?([^'"\s#]+)/m.exec(config)?.[1] ?? './test.duckdb';
+  return value === ':memory:' ? value : resolve(folder, value);
+}
+
+async function launch(
+  folder: string,
+  configPath: string,
+  options: TestServerOptions,
+  lines: LogLine[],
+  printed: string[],
+): Promise<Running> {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('ARROWPORT_'));
+  const main = join(repositoryRoot, 'src', 'main.ts');
+  const args = [main, 'serve', '--config', configPath, '--port', '0', ...(options.args ?? [])];
+  const child = spawn(process.execPath, args, {
+    cwd: folder,
+    env: { ...Object.fromEntries(inherited), ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const firstLine = lines.length;
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on('line', (text) => {
+      const line = parseLogLine(text);
+      if (line === undefined) printed.push(text);
+      else lines.push(line);
+    });
+  }
+  try {
+    return await waitUntilReady(child, () => lines.slice(firstLine));
+  } catch (error) {
+    if (isRunning(child)) await end(child, 'SIGKILL');
+    const log = lines.slice(firstLine).map((line) => JSON.stringify(line));
+    throw new Error(`The server did not become ready:\n${[...printed, ...log].join('\n')}`, { cause: error });
+  }
+}
+
+function parseLogLine(text: string): LogLine | undefined {
+  if (!text.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(text) as LogLine;
+  } catch {
+    return undefined;
+  }
+}
+
+async function waitUntilReady(child: ChildProcess, readLines: () => readonly LogLine[]): Promise<Running> {
+  const deadline = Date.now() + readyPatienceMs;
+  while (Date.now() < deadline) {
+    if (!isRunning(child)) throw new Error(`It ended with ${child.exitCode ?? child.signalCode}.`);
+    const listening = readLines().find((line) => line['msg'] === 'listening');
+    const port = Number(listening?.['port'] ?? 0);
+    if (port > 0 && (await answersReady(port))) {
+      return { child, port, flightPort: Number(listening?.['flight_port'] ?? port) };
+    }
+    await sleep(10);
+  }
+  throw new Error(`It was not ready within ${readyPatienceMs} ms.`);
+}
+
+async function answersReady(port: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/health/ready`);
+    await response.arrayBuffer();
+    return response.status === 200;
+  } catch {
+    return false;
+  }
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.exitCode === null && child.signalCode === null;
+}
+
+async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+  if (!isRunning(child)) return child.exitCode;
+  const closed = once(child, 'close', { signal: AbortSignal.timeout(stopPatienceMs) });
+  child.kill(signal);
+  await closed;
+  return child.exitCode;
+}
