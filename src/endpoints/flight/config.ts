@@ -1,0 +1,9 @@
+import { z } from 'zod';
+
+/** Options of the Flight door. */
+export const flightOptions = {
+  flight_port: z.int().min(0).max(65_535).nullable().default(null).meta({
+    description: 'A port of its own for Flight; `null`: the same port as HTTP; 0: any free one.',
+    restart: true,
+  }),
+};
