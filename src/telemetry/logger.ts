@@ -1,0 +1,83 @@
+import type { Writable } from 'node:stream';
+import { type DestinationStream, type LoggerOptions, type Logger as PinoLogger, pino } from 'pino';
+import { PinoPretty } from 'pino-pretty';
+
+/** The levels of the log, most talkative first; `silent` writes nothing. */
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+/** How log lines look: JSON for programs, pretty for people, auto picks by whether the output is a terminal. */
+export type LogFormat = 'auto' | 'json' | 'pretty';
+
+/** A structured logger; children made with `child` follow its level. */
+export type Logger = Pick<
+  PinoLogger,
+  'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'isLevelEnabled'
+> & {
+  child(bindings: Record<string, unknown>): Logger;
+};
+
+/** The logger of one server and the switch for its level. */
+export interface LogRoot {
+  readonly logger: Logger;
+  /** Takes effect on the next line, for every child as well. */
+  setLevel(level: LogLevel): void;
+}
+
+const REDACTED = '[redacted]';
+
+/** Keys whose values are never written, at the top of a line and one or two objects down. */
+const SECRET_KEYS = ['authorization', 'token', 'password', 'secret', 'cookie', 'storage_options'];
+
+/**
+ * Makes the server's logger. Lines go to standard output (or `output`), one line a write, in order, before the
+ * call returns; so nothing is lost when the process dies.
+ */
+export function createLogger(config: { level: LogLevel; format: LogFormat }, output?: Writable): LogRoot {
+  const children = new Set<WeakRef<PinoLogger>>();
+  const options: LoggerOptions = {
+    level: config.level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    redact: {
+      paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]),
+      censor: REDACTED,
+    },
+    hooks: { streamWrite: hideBearerTokens },
+    onChild: (child) => {
+      for (const known of children) if (known.deref() === undefined) children.delete(known);
+      children.add(new WeakRef(child));
+    },
+  };
+  const root = pino(options, destination(config.format, output));
+  return {
+    logger: root,
+    setLevel(level) {
+      root.level = level;
+      for (const child of children) {
+        const alive = child.deref();
+        if (alive !== undefined) alive.level = level;
+      }
+    },
+  };
+}
+
+function destination(format: LogFormat, output: Writable | undefined): DestinationStream {
+  const terminal = output === undefined ? process.stdout.isTTY === true : false;
+  if (format === 'json' || (format === 'auto' && !terminal)) {
+    return output ?? pino.destination({ dest: 1, sync: true });
+  }
+  return PinoPretty({
+    destination: output ?? 1,
+    sync: true,
+    colorize: terminal,
+    translateTime: 'SYS:HH:MM:ss.l',
+    singleLine: true,
+    errorLikeObjectKeys: ['err', 'error', 'cause'],
+  });
+}
+
+/** The last fence: also inside texts of errors no bearer token is written. */
+function hideBearerTokens(line: string): string {
+  return line.replace(/\b(Bearer\s+)[A-Za-z0-9._~+/=-]+/gi, `$1${REDACTED}`);
+}
