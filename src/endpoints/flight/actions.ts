@@ -1,0 +1,64 @@
+import type { Operations } from '../../core/operations.ts';
+import { ArrowportError } from '../../errors.ts';
+import { UnimplementedError } from './status.ts';
+
+/** One action of DoAction; other rooms' actions come through the endpoint's dependencies. */
+export interface FlightAction {
+  readonly name: string;
+  /** One line for ListActions. */
+  readonly description: string;
+  /** Runs with the action's body; each chunk is the body of one Result. Throws ArrowportError. */
+  run(body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array> | Promise<Uint8Array>;
+}
+
+/** The actions that every server has: `healthcheck` and `reload`. */
+export function createOperationActions(operations: Operations): readonly FlightAction[] {
+  return [
+    {
+      name: 'healthcheck',
+      description: 'Whether the server is ready, as JSON: {"status", "reasons", "version"}.',
+      async run() {
+        const reasons = await operations.readiness();
+        const status = reasons.length === 0 ? 'ready' : 'unavailable';
+        return toJson({ status, reasons, version: operations.version });
+      },
+    },
+    {
+      name: 'reload',
+      description:
+        'Reloads the configuration now; answers the difference as JSON: {"status", "changed", "needs_restart"}.',
+      run: async () => toJson(await operations.reload()),
+    },
+  ];
+}
+
+/** The actions by name. Throws when two have the same name, which is a mistake of whoever composes the server. */
+export function indexActions(actions: readonly FlightAction[]): ReadonlyMap<string, FlightAction> {
+  const byName = new Map<string, FlightAction>();
+  for (const action of actions) {
+    if (byName.has(action.name))
+      throw new ArrowportError('INTERNAL', `The action ${action.name} exists twice.`);
+    byName.set(action.name, action);
+  }
+  return byName;
+}
+
+/** Runs an action and yields its results. Throws UnimplementedError for an unknown name, naming the known ones. */
+export async function* runAction(
+  actions: ReadonlyMap<string, FlightAction>,
+  request: { readonly type: string; readonly body: Uint8Array },
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const action = actions.get(request.type);
+  if (action === undefined) {
+    const shown = JSON.stringify(request.type.slice(0, 40));
+    throw new UnimplementedError(`There is no action ${shown}; known are ${[...actions.keys()].join(', ')}.`);
+  }
+  const results = action.run(request.body, signal);
+  if (results instanceof Promise) yield await results;
+  else yield* results;
+}
+
+function toJson(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
+}

@@ -1,0 +1,104 @@
+import type { Metadata, StatusObject } from '@grpc/grpc-js';
+import { ArrowportError, toArrowportError } from '../../errors.ts';
+import { type CallScope, openCallScope, type ServerCall } from './call-scope.ts';
+import { toStatus, UnimplementedError } from './status.ts';
+
+/** The part of a logger that this room uses; pino has it. */
+export interface EndpointLogger {
+  error(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  debug(fields: object, message: string): void;
+}
+
+/** How a kind of call is answered: with its trailers, or with an error status. */
+export interface CallAnswer {
+  succeed(trailers: Metadata | undefined): void;
+  fail(status: StatusObject): void;
+}
+
+/** Runs calls, knows which are running, and ends them. */
+export interface CallRunner {
+  /** Runs one call and answers it; never rejects. */
+  run(
+    name: string,
+    call: ServerCall,
+    answer: CallAnswer,
+    body: (scope: CallScope) => Promise<Metadata | undefined>,
+  ): void;
+  /** From now on every new call is answered SHUTTING_DOWN. */
+  setDraining(): void;
+  /** Resolves when no call is running, or after the time. */
+  idle(withinMs: number): Promise<void>;
+  /** Ends every running call with an error. */
+  abortAll(error: ArrowportError): void;
+}
+
+/** When a client may try again after SHUTTING_DOWN: another server, or this one restarted. */
+const RETRY_AFTER_MS = 1000;
+
+/** How long a client may take to read its answer before the stream is reset. */
+const UNREAD_ANSWER_MS = 30_000;
+
+/** The error of calls that come to, or are left on, a server that stops. */
+export function shuttingDownError(): ArrowportError {
+  return new ArrowportError(
+    'SHUTTING_DOWN',
+    'The server is shutting down; send the stream again, to the next server.',
+    {
+      details: { retryAfterMs: RETRY_AFTER_MS },
+    },
+  );
+}
+
+/** Makes the runner of one endpoint. */
+export function createCallRunner(logger: EndpointLogger): CallRunner {
+  const running = new Set<CallScope>();
+  let draining = false;
+  let onIdle: (() => void) | null = null;
+
+  const runCall = async (
+    name: string,
+    scope: CallScope,
+    answer: CallAnswer,
+    body: (scope: CallScope) => Promise<Metadata | undefined>,
+  ) => {
+    try {
+      if (draining) throw shuttingDownError();
+      answer.succeed(await body(scope));
+    } catch (thrown) {
+      if (isUnexpected(thrown))
+        logger.error({ err: thrown, requestId: scope.requestId, call: name }, 'Flight call failed');
+      answer.fail(toStatus(thrown, scope.requestId));
+    }
+    scope.transport.closeWithin(UNREAD_ANSWER_MS);
+  };
+
+  return {
+    run(name, call, answer, body) {
+      const scope = openCallScope(call);
+      running.add(scope);
+      void runCall(name, scope, answer, body).finally(() => {
+        running.delete(scope);
+        if (running.size === 0) onIdle?.();
+      });
+    },
+    setDraining() {
+      draining = true;
+    },
+    async idle(withinMs) {
+      if (running.size === 0) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, withinMs);
+      onIdle = resolve;
+      await promise;
+      clearTimeout(timer);
+    },
+    abortAll(error) {
+      for (const scope of running) scope.abort(error);
+    },
+  };
+}
+
+function isUnexpected(thrown: unknown): boolean {
+  return !(thrown instanceof UnimplementedError) && toArrowportError(thrown).code === 'INTERNAL';
+}

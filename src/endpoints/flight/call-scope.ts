@@ -1,0 +1,51 @@
+import { randomUUID } from 'node:crypto';
+import type { Metadata } from '@grpc/grpc-js';
+import { ArrowportError } from '../../errors.ts';
+import { type CallTransport, takeCallTransport } from './http2-streams.ts';
+import { cancelledError } from './status.ts';
+
+/** The parts that every kind of gRPC server call has. */
+export interface ServerCall {
+  readonly metadata: Metadata;
+  cancelled: boolean;
+  getDeadline(): Date | number;
+  once(event: 'cancelled', listener: () => void): unknown;
+}
+
+/** One call's identity and end: who it is, and what ended it before its answer. */
+export interface CallScope {
+  readonly requestId: string;
+  /** Fires when the client is gone, its deadline has passed or the server ends the call; `reason` is the ArrowportError to answer. */
+  readonly signal: AbortSignal;
+  readonly transport: CallTransport;
+  /** Ends the call with an error, unless it has ended already. */
+  abort(error: ArrowportError): void;
+}
+
+/** Opens the scope of a call; once per call, at its very start. */
+export function openCallScope(call: ServerCall): CallScope {
+  const controller = new AbortController();
+  const abort = (error: ArrowportError) => controller.abort(error);
+  const onCancelled = () => abort(endOfCall(call));
+  if (call.cancelled) onCancelled();
+  else call.once('cancelled', onCancelled);
+  return {
+    requestId: randomUUID(),
+    signal: controller.signal,
+    transport: takeCallTransport(call.metadata),
+    abort,
+  };
+}
+
+/** Throws the error that ended the call, if one did. */
+export function throwIfEnded(signal: AbortSignal): void {
+  if (signal.aborted) throw signal.reason;
+}
+
+function endOfCall(call: ServerCall): ArrowportError {
+  if (Date.now() < Number(call.getDeadline())) return cancelledError();
+  return new ArrowportError(
+    'DEADLINE_EXCEEDED',
+    'The deadline that the client set passed before the commit.',
+  );
+}

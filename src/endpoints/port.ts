@@ -1,0 +1,116 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import type { BoundAddress } from '../core/endpoint.ts';
+import { ArrowportError } from '../errors.ts';
+
+/** Where to listen, and who takes which connections. */
+export interface PortOptions {
+  /** For messages: the configuration key that gives the port. */
+  readonly key: 'port' | 'flight_port';
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** Takes connections that begin with the HTTP/2 preface. */
+  onHttp2(socket: Socket): void;
+  /** Takes all others; null when only HTTP/2 is spoken here, which then gets every connection at once. */
+  readonly onHttp1: ((socket: Socket) => void) | null;
+}
+
+/** A listening port. */
+export interface Port {
+  /** Resolves with the address that was bound. Throws OPTION_INVALID when it cannot be. */
+  listen(): Promise<BoundAddress>;
+  /** Stops listening and drops connections that have not been handed over; those that have live on. */
+  close(): Promise<void>;
+}
+
+/** The first bytes of an HTTP/2 connection; no method of HTTP/1.1 is `PRI`. */
+const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+/** How long a new connection may take to show what it speaks. */
+const FIRST_BYTES_MS = 10_000;
+
+/**
+ * Makes a listener that tells HTTP/2 from HTTP/1.1 by the first bytes of each connection and hands the socket over,
+ * paused, with those bytes put back.
+ */
+export function createPort(options: PortOptions): Port {
+  const undecided = new Set<Socket>();
+  const { onHttp1 } = options;
+  const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
+    if (onHttp1 === null) options.onHttp2(socket);
+    else decide(socket, undecided, (isHttp2) => (isHttp2 ? options.onHttp2(socket) : onHttp1(socket)));
+  });
+  return {
+    listen: () => listen(server, options),
+    async close() {
+      for (const socket of undecided) socket.destroy();
+      // Handed-over connections end with their doors; waiting for them here would wait for their clients.
+      if (server.listening) server.close();
+    },
+  };
+}
+
+function decide(socket: Socket, undecided: Set<Socket>, handOver: (isHttp2: boolean) => void): void {
+  undecided.add(socket);
+  const timer = setTimeout(() => socket.destroy(), FIRST_BYTES_MS);
+  timer.unref();
+  let seen: Buffer = Buffer.alloc(0);
+  const forget = () => {
+    undecided.delete(socket);
+    clearTimeout(timer);
+    socket.off('data', onData);
+    socket.off('error', onError);
+    socket.off('end', onEnd);
+    socket.off('close', forget);
+  };
+  const onError = () => socket.destroy();
+  const onEnd = () => socket.destroy();
+  const onData = (chunk: Buffer) => {
+    seen = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+    const isHttp2 = recognise(seen);
+    if (isHttp2 === undefined) return;
+    socket.pause();
+    forget();
+    socket.unshift(seen);
+    handOver(isHttp2);
+  };
+  socket.on('data', onData);
+  socket.on('error', onError);
+  socket.on('end', onEnd);
+  socket.on('close', forget);
+}
+
+/** Whether the bytes begin an HTTP/2 connection; undefined while they do not tell. */
+function recognise(bytes: Buffer): boolean | undefined {
+  const length = Math.min(bytes.length, HTTP2_PREFACE.length);
+  if (!bytes.subarray(0, length).equals(HTTP2_PREFACE.subarray(0, length))) return false;
+  return length === HTTP2_PREFACE.length ? true : undefined;
+}
+
+function listen(server: Server, options: PortOptions): Promise<BoundAddress> {
+  const { promise, resolve, reject } = Promise.withResolvers<BoundAddress>();
+  const onError = (cause: NodeJS.ErrnoException) => reject(listenError(cause, options));
+  server.once('error', onError);
+  server.listen({ host: options.host, port: options.port }, () => {
+    server.off('error', onError);
+    // A failure to accept (no file descriptors left) concerns one connection; the port stays open.
+    server.on('error', () => {});
+    const address = server.address();
+    if (address === null || typeof address === 'string')
+      reject(new Error('The listener has no TCP address.'));
+    else resolve({ host: address.address, port: address.port });
+  });
+  return promise;
+}
+
+function listenError(cause: NodeJS.ErrnoException, { host, port, key }: PortOptions): ArrowportError {
+  const reasons: Record<string, string> = {
+    EADDRINUSE: `${key} ${port} is in use on ${host}: stop the other program or set another ${key}`,
+    EACCES: `${key} ${port} may not be opened by this user: set a ${key} above 1023`,
+    EADDRNOTAVAIL: `host ${host} is no address of this machine: set another host`,
+    ENOTFOUND: `host ${host} is not known: set another host`,
+  };
+  const reason =
+    reasons[cause.code ?? ''] ??
+    `${key} ${port} on ${host} cannot be opened (${cause.code ?? 'unknown error'})`;
+  return new ArrowportError('OPTION_INVALID', reason, { cause });
+}
