@@ -1,0 +1,107 @@
+import { arch, availableParallelism, type as systemType, totalmem } from 'node:os';
+import type { Contender, Measurement } from './contenders.ts';
+
+/** The figures of one contender over all rounds. */
+export interface SummaryRow {
+  readonly id: string;
+  readonly title: string;
+  /** Median over the rounds, as are the others; lowest and highest show the spread. */
+  readonly rowsPerSecond: number;
+  readonly lowest: number;
+  readonly highest: number;
+  readonly peakBytes: number | undefined;
+  /** Rows a second relative to the peer of the same run; `undefined` for the peers. */
+  readonly ratio: number | undefined;
+  readonly peerTitle: string | undefined;
+}
+
+/** What a reader needs to judge the figures or to measure again. */
+export interface RunDescription {
+  readonly rows: number;
+  readonly rounds: number;
+  readonly date: string;
+  readonly machine: string;
+  readonly versions: string;
+}
+
+/** Reduces the measurements to medians; every contender must have been measured at least once. */
+export function summarize(
+  contenders: readonly Contender[],
+  measurements: ReadonlyMap<string, readonly Measurement[]>,
+  rows: number,
+): readonly SummaryRow[] {
+  const rates = (id: string) => (measurements.get(id) ?? []).map(({ seconds }) => rows / seconds);
+  return contenders.map(({ id, title, peer }) => {
+    const own = rates(id);
+    const peerRates = peer === undefined ? [] : rates(peer);
+    const peaks = (measurements.get(id) ?? []).flatMap(({ peakBytes }) => peakBytes ?? []);
+    const rowsPerSecond = median(own);
+    return {
+      id,
+      title,
+      rowsPerSecond,
+      lowest: Math.min(...own),
+      highest: Math.max(...own),
+      peakBytes: peaks.length === 0 ? undefined : median(peaks),
+      ratio: peerRates.length === 0 ? undefined : rowsPerSecond / median(peerRates),
+      peerTitle: contenders.find((other) => other.id === peer)?.title,
+    };
+  });
+}
+
+/** Describes this machine in general words, with the versions that matter. */
+export function describeRun(run: {
+  rows: number;
+  rounds: number;
+  versions: Readonly<Record<string, string>>;
+}): RunDescription {
+  const gibibytes = Math.round(totalmem() / 2 ** 30);
+  const { python, pyarrow, duckdb } = run.versions;
+  return {
+    rows: run.rows,
+    rounds: run.rounds,
+    date: new Date().toISOString().slice(0, 10),
+    machine: `${availableParallelism()} cores, ${gibibytes} GiB memory, ${systemType()} ${arch()}`,
+    versions: `Node ${process.versions.node}, DuckDB ${duckdb}, pyarrow ${pyarrow}, Python ${python}`,
+  };
+}
+
+/** The page `bench/RESULTS.md`. */
+export function renderMarkdown(summary: readonly SummaryRow[], run: RunDescription): string {
+  const table = summary.map((row) => {
+    const spread = `${millions(row.lowest)} to ${millions(row.highest)}`;
+    const peak = row.peakBytes === undefined ? '' : `${Math.round(row.peakBytes / 1e6)} MB`;
+    const ratio = row.ratio === undefined ? '' : `${row.ratio.toFixed(2)} × ${row.peerTitle}`;
+    return `| ${row.title} | ${millions(row.rowsPerSecond)} | ${spread} | ${ratio} | ${peak} |`;
+  });
+  return `# Bench results
+
+\`npm run bench -- --rounds ${run.rounds}\` on ${run.date}: ${run.machine}; ${run.versions}.
+
+${run.rows.toLocaleString('en-US')} rows × 6 columns (int64, timestamp[us], two short strings, float64 with 5 % nulls, bool; 51 bytes a
+row; record batches of 122,880 rows) into a fresh DuckDB file. Medians of ${run.rounds} rounds; a round runs every line once, in this order.
+
+| loaded by | million rows/s | spread | ratio | peak memory of the server |
+|---|---|---|---|---|
+${table.join('\n')}
+
+- Every load starts a server process of its own and warms it up with four batches into another table.
+- The clients are the same for all servers: a process of their own that holds the data in memory before the clock starts;
+  the clock runs from the first write to the receipt of durable rows. With zstd over Flight the client compresses while it
+  sends; over HTTP it sends a file that was compressed before.
+- After each load the file is opened and its rows counted and summed. DuckDB alone holds its 252 MB input in its own memory.
+- The peer is \`bench/peers/flight_server.py\`: pyarrow's C++ Flight server that runs \`INSERT … SELECT\` in the same process.
+`;
+}
+
+function millions(rowsPerSecond: number): string {
+  return (rowsPerSecond / 1e6).toFixed(2);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const upper = sorted[Math.floor(sorted.length / 2)];
+  const lower = sorted[Math.floor((sorted.length - 1) / 2)];
+  if (upper === undefined || lower === undefined) throw new Error('There is no median of nothing.');
+  return (upper + lower) / 2;
+}
