@@ -9,7 +9,7 @@ export function registerSchemaCommand(program: Command, host: CliHost): void {
     .option('--json', 'accepted for uniformity: the output is JSON in any case')
     .addHelpText('after', '\nExample:\n  $ arrowport schema > arrowport.schema.json')
     .action(async () => {
-      const { configJsonSchema } = await import('../config/document.ts');
+      const { configJsonSchema } = await import('../config/json-schema.ts');
       host.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
     });
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { deltaOptions } from '../backends/delta/config.ts';
 import { duckdbOptions } from '../backends/duckdb/config.ts';
-import { isStreamName } from '../core/stream-name.ts';
 import { flightOptions } from '../endpoints/flight/config.ts';
 import { httpOptions } from '../endpoints/http/config.ts';
 import { ingestOptions } from '../ingest/config.ts';
-import { routerOptions } from '../router/config.ts';
+import { findTargetFault, routerOptions } from '../router/config.ts';
 import { telemetryOptions } from '../telemetry/config.ts';
+import type { Immutable } from './immutable.ts';
 
 /** The whole document: every component's options under their snake_case keys. */
 export const configSchema = z
@@ -28,20 +28,23 @@ export const configSchema = z
     shutdown_grace_seconds: httpOptions.shutdown_grace_seconds,
     log: telemetryOptions.log,
   })
-  .superRefine(({ storage_backend, streams }, context) => {
-    for (const [name, route] of Object.entries(streams)) {
-      const backend = route.storage_backend ?? storage_backend;
-      if (backend !== 'delta' || route.target_table === null || isStreamName(route.target_table)) continue;
-      context.addIssue({
-        code: 'custom',
-        path: ['streams', name, 'target_table'],
-        message:
-          'expected a Delta table name: 1 to 128 of A-Z a-z 0-9 _ - ., the first a letter, a digit or _',
-      });
-    }
-  });
+  .superRefine(checkTargets, { when: () => true });
 
-type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immutable<T[Key]> } : T;
+/** Runs also when other keys are at fault, so that all problems are told at once; hence trusts no type. */
+function checkTargets(
+  document: { readonly storage_backend?: unknown; readonly streams?: unknown } | null,
+  context: { addIssue(issue: { code: 'custom'; path: string[]; message: string }): void },
+): void {
+  const { storage_backend, streams } = document ?? {};
+  if (typeof streams !== 'object' || streams === null) return;
+  for (const [name, route] of Object.entries(streams)) {
+    const { target_table: target, storage_backend: own } = Object(route) as Record<string, unknown>;
+    if (typeof target !== 'string') continue;
+    const message = findTargetFault(target, (own ?? storage_backend) === 'delta' ? 'delta' : 'duckdb');
+    if (message !== undefined)
+      context.addIssue({ code: 'custom', path: ['streams', name, 'target_table'], message });
+  }
+}
 
 /** The checked configuration with its snake_case keys, every default filled in. */
 export type Config = Immutable<z.output<typeof configSchema>>;

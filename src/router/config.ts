@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isStreamName } from '../core/stream-name.ts';
 import { isStreamKey } from './pattern.ts';
 import { findTableName } from './table-name.ts';
 
@@ -77,12 +78,9 @@ const deltaOptionsSchema = z.strictObject({
   write_mode: z.enum(['append', 'overwrite']).default('append').meta({
     description: 'What a load does to the rows that are there, where the request does not say.',
   }),
-  auto_create_table: z
-    .boolean()
-    .default(true)
-    .meta({
-      description: 'Create the table with the first load; `false`: a load without a table is refused.',
-    }),
+  auto_create_table: z.boolean().default(true).meta({
+    description: 'Create the table with the first load; `false`: a load without a table is refused.',
+  }),
   max_commit_retries: z.int().min(0).max(100).default(3).meta({
     description:
       'How often a commit is tried again after another writer was faster; waits 100, 200, 400 … ms with jitter.',
@@ -101,17 +99,10 @@ const deltaOptionsSchema = z.strictObject({
 
 /** One route: what happens to the streams of one name or pattern. */
 export const routeSchema = z.strictObject({
-  target_table: z
-    .string()
-    .refine((text) => findTableName(text) !== undefined, {
-      error: 'expected a table name: table or schema.table, double quotes around a part that has a dot',
-    })
-    .nullable()
-    .default(null)
-    .meta({
-      description:
-        'Table the rows go to. DuckDB: `table` or `schema.table` (split at the first dot outside double quotes; the schema is created when missing). Delta: a name by the rule of stream names. `null`: the stream’s own name as one identifier.',
-    }),
+  target_table: z.string().nullable().default(null).meta({
+    description:
+      'Table the rows go to. DuckDB: `table` or `schema.table` (split at the first dot outside double quotes; the schema is created when missing). Delta: a name by the rule of stream names. `null`: the stream’s own name as one identifier.',
+  }),
   storage_backend: storageBackend
     .nullable()
     .default(null)
@@ -142,12 +133,10 @@ export const routerOptions = {
   storage_backend: storageBackend
     .default('duckdb')
     .meta({ description: 'Where tables are when a route does not say, and for streams without a route.' }),
-  compression: compressionSchema
-    .prefault({ algorithm: 'zstd', level: 3 })
-    .meta({
-      description:
-        'Compression of the Arrow buffers that Arrowport itself emits, and that `arrowport ingest` sends.',
-    }),
+  compression: compressionSchema.prefault({ algorithm: 'zstd', level: 3 }).meta({
+    description:
+      'Compression of the Arrow buffers that Arrowport itself emits, and that `arrowport ingest` sends.',
+  }),
   streams: z
     .record(
       z.string().refine(isStreamKey, {
@@ -162,3 +151,18 @@ export const routerOptions = {
         'Routes by stream name. Exact names win, then the pattern with the most literal characters; a stream without a route goes to the table of its name on `storage_backend`.',
     }),
 };
+
+/**
+ * What is wrong with a route's `target_table` on its backend; undefined when nothing is. A name depends on the
+ * backend, which the root may give, so the whole document is checked with this.
+ */
+export function findTargetFault(target: string, backend: 'duckdb' | 'delta'): string | undefined {
+  if (backend === 'delta') {
+    return isStreamName(target)
+      ? undefined
+      : 'expected a Delta table name: 1 to 128 of A-Z a-z 0-9 _ - ., the first a letter, a digit or _';
+  }
+  return findTableName(target) === undefined
+    ? 'expected a table name: table or schema.table, double quotes around a part that has a dot'
+    : undefined;
+}

@@ -39,7 +39,7 @@ export const deltaOptions = {
         .default({})
         .meta({
           description:
-            'Passed to the object store, e.g. `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP`. Take secrets from the environment: `${AWS_SECRET_ACCESS_KEY}`.',
+            'Passed to the object store, e.g. `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP`. Take secrets from environment variables, never from this file.',
           expected: 'a mapping of option names to values',
           restart: true,
         }),

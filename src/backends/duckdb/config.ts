@@ -52,7 +52,13 @@ export const duckdbOptions = {
 /** DuckDB wants a unit with these settings: its spelling is taken as it is, a plain number becomes bytes. */
 function size(description: string) {
   return z
-    .union([z.int().min(1).transform((bytes) => `${bytes}B`), z.string().regex(/^\d+(\.\d+)? ?([KMGT]i?)?B$/i)])
+    .union([
+      z
+        .int()
+        .min(1)
+        .transform((bytes) => `${bytes}B`),
+      z.string().regex(/^\d+(\.\d+)? ?([KMGT]i?)?B$/i),
+    ])
     .nullable()
     .default(null)
     .meta({
