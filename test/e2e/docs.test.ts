@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { readSnippets, type Snippet } from '../support/document-snippets.ts';
+import { skipWithoutPython, testPython } from '../support/python.ts';
+import { repositoryRoot } from '../support/repository.ts';
+import { startServer, type TestServer } from '../support/server.ts';
+
+const guides = join(repositoryRoot, 'docs', 'guides');
+const pages = [
+  'README.md',
+  ...(existsSync(guides) ? readdirSync(guides) : [])
+    .filter((name) => name.endsWith('.md'))
+    .sort()
+    .map((name) => `docs/guides/${name}`),
+];
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What the snippets of one page share: a server, its folder as working directory, and commands on the PATH. */
+interface Workshop {
+  readonly server: TestServer;
+  readonly path: string;
+}
+
+async function openWorkshop(t: TestContext): Promise<Workshop> {
+  const server = await startServer(t, { config: 'db_path: ./arrowport.duckdb\n' });
+  const commands = join(server.folder, '.commands');
+  mkdirSync(commands);
+  symlinkSync(join(repositoryRoot, 'bin', 'arrowport.mjs'), join(commands, 'arrowport'));
+  const python = testPython ?? '';
+  const path = [commands, dirname(process.execPath), dirname(python), process.env['PATH'] ?? ''].join(':');
+  return { server, path };
+}
+
+function runCommand(workshop: Workshop, command: string, args: readonly string[]): Promise<Ended> {
+  const env = { ...process.env, PATH: workshop.path, ARROWPORT_URL: workshop.server.url };
+  return new Promise((resolve) => {
+    const options = { cwd: workshop.server.folder, env, timeout: 60_000 };
+    const child = execFile(command, args, options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
+      resolve({ code, stdout, stderr });
+    });
+    child.stdin?.end();
+  });
+}
+
+/** The names in a JSON value, at every depth, so that an example may show other values but no other shape. */
+function namesIn(value: unknown): readonly string[] {
+  if (Array.isArray(value)) return [...new Set(value.flatMap(namesIn))].sort();
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value)
+    .flatMap(([name, inner]) => [name, ...namesIn(inner).map((innerName) => `${name}.${innerName}`)])
+    .sort();
+}
+
+function findJson(stdout: string): unknown {
+  try {
+    return JSON.parse(stdout);
+  } catch {
+    return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '');
+  }
+}
+
+async function runSnippet(
+  workshop: Workshop,
+  snippet: Snippet,
+  before: Ended | undefined,
+): Promise<Ended | undefined> {
+  const text = snippet.text.replaceAll('8888', String(workshop.server.port));
+  switch (snippet.language) {
+    case 'bash':
+      return await runCommand(workshop, 'bash', ['-euo', 'pipefail', '-c', text]);
+    case 'python':
+      return await runCommand(workshop, testPython ?? '', ['-c', text]);
+    case 'yaml': {
+      const path = join(workshop.server.folder, 'snippet.yaml');
+      writeFileSync(path, snippet.text);
+      return await runCommand(workshop, 'arrowport', ['check', path]);
+    }
+    case 'json':
+      assert.ok(before, 'a JSON block shows what the block above it printed');
+      assert.deepEqual(namesIn(JSON.parse(snippet.text)), namesIn(findJson(before.stdout)));
+      return undefined;
+    case 'text':
+      return undefined;
+    default:
+      assert.fail(`a block is bash, python, yaml, json or text, not "${snippet.language}"`);
+  }
+}
+
+for (const page of pages) {
+  test(`everything shown in ${page} happens as written`, { skip: skipWithoutPython }, async (t) => {
+    const workshop = await openWorkshop(t);
+    let before: Ended | undefined;
+    for (const snippet of readSnippets(readFileSync(join(repositoryRoot, page), 'utf8'))) {
+      if (snippet.directive?.kind === 'not run') continue;
+      if (snippet.directive?.text === 'stop the server') await workshop.server.stop();
+      await t.test(`line ${snippet.line}: ${snippet.language}`, async () => {
+        const ended = await runSnippet(workshop, snippet, before);
+        if (ended === undefined) return;
+        assert.equal(ended.code, 0, `${snippet.text}\n${ended.stdout}\n${ended.stderr}`);
+        before = ended;
+      });
+    }
+  });
+}
