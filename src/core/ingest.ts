@@ -16,6 +16,11 @@ export interface IngestRequest {
   readonly partitionBy: readonly string[] | null;
   readonly idempotencyKey: string | null;
   /**
+   * The table that the client expects its rows in (a stream name by its form). A routed stream refuses any but its
+   * own table with OPTION_INVALID; an unrouted stream is resolved by this name instead, its receipt keeps `stream`.
+   */
+  readonly tableHint?: string;
+  /**
    * Opens the stream: called once, after admission. Body memory must come from `resources.allocator`.
    * The messages must fail (not end) when the client went away, so that a cut stream is never committed.
    */

@@ -1,0 +1,45 @@
+import swagger from '@fastify/swagger';
+import type { FastifyInstance } from 'fastify';
+import { renderDocsPage } from './docs-page.ts';
+import { sharedSchemas } from './json-schemas.ts';
+import { docsSchema, openApiSchema } from './route-schemas.ts';
+
+/** Collects the descriptions of routes that are registered from now on; the schemas they share come with it. */
+export function collectOpenApi(app: FastifyInstance, version: string): void {
+  for (const schema of sharedSchemas) app.addSchema(schema);
+  app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Arrowport',
+        version,
+        description:
+          'Arrow in, tables out: a stream that is posted here is one transaction, and the answer is a receipt for rows that are durable. Errors are RFC 9457 problem documents.',
+        license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+      },
+      tags: [
+        { name: 'Ingest', description: 'Arrow in.' },
+        { name: 'Streams', description: 'What is routed where, and what landed.' },
+        { name: 'Operations', description: 'Health, metrics, configuration, this description.' },
+      ],
+    },
+    refResolver: {
+      buildLocalReference: (json, _base, _fragment, index) =>
+        typeof json['$id'] === 'string' ? json['$id'] : `Schema${index}`,
+    },
+  });
+}
+
+/** Registers `GET /openapi.json` and `GET /docs`, both made once, when first asked for. */
+export function registerOpenApiRoutes(app: FastifyInstance): void {
+  let json: string | undefined;
+  let page: string | undefined;
+  app.get('/openapi.json', { schema: openApiSchema }, async (_request, reply) => {
+    json ??= JSON.stringify(app.swagger());
+    return reply.header('content-type', 'application/json; charset=utf-8').send(json);
+  });
+  app.get('/docs', { schema: docsSchema }, async (_request, reply) => {
+    page ??= renderDocsPage(app.swagger());
+    return reply.header('content-type', 'text/html; charset=utf-8').send(page);
+  });
+}
