@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { ArrowportError } from '../errors.ts';
+import { registerCheckCommand } from './check-command.ts';
 import { CliFailure, CommandRefused, exitCodes } from './failure.ts';
 import type { CliHost } from './host.ts';
 import { oneLine, paint, writeJson } from './output.ts';
@@ -13,6 +14,7 @@ export type RegisterCommand = (program: Command, host: CliHost) => void;
 
 const commands: readonly RegisterCommand[] = [
   registerServeCommand,
+  registerCheckCommand,
   registerStreamsCommand,
   registerSchemaCommand,
   registerVersionCommand,
