@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Metadata } from '@grpc/grpc-js';
-import { ArrowportError } from '../../errors.ts';
+import type { ArrowportError } from '../../errors.ts';
 import { type CallTransport, takeCallTransport } from './http2-streams.ts';
 import { cancelledError } from './status.ts';
 
@@ -8,7 +8,6 @@ import { cancelledError } from './status.ts';
 export interface ServerCall {
   readonly metadata: Metadata;
   cancelled: boolean;
-  getDeadline(): Date | number;
   once(event: 'cancelled', listener: () => void): unknown;
 }
 
@@ -25,27 +24,15 @@ export interface CallScope {
 /** Opens the scope of a call; once per call, at its very start. */
 export function openCallScope(call: ServerCall): CallScope {
   const controller = new AbortController();
+  const transport = takeCallTransport(call.metadata);
   const abort = (error: ArrowportError) => controller.abort(error);
-  const onCancelled = () => abort(endOfCall(call));
+  const onCancelled = () => abort(transport.libraryError() ?? cancelledError());
   if (call.cancelled) onCancelled();
   else call.once('cancelled', onCancelled);
-  return {
-    requestId: randomUUID(),
-    signal: controller.signal,
-    transport: takeCallTransport(call.metadata),
-    abort,
-  };
+  return { requestId: randomUUID(), signal: controller.signal, transport, abort };
 }
 
 /** Throws the error that ended the call, if one did. */
 export function throwIfEnded(signal: AbortSignal): void {
   if (signal.aborted) throw signal.reason;
-}
-
-function endOfCall(call: ServerCall): ArrowportError {
-  if (Date.now() < Number(call.getDeadline())) return cancelledError();
-  return new ArrowportError(
-    'DEADLINE_EXCEEDED',
-    'The deadline that the client set passed before the commit.',
-  );
 }

@@ -12,6 +12,7 @@ import type { CallAnswer, CallRunner } from './call-runner.ts';
 import { type CallScope, throwIfEnded } from './call-scope.ts';
 import { type DoPutContext, doPut } from './do-put.ts';
 import type { ReceivedFlightData } from './frame-source.ts';
+import { shakeHands } from './handshake.ts';
 import type {
   ActionMessage,
   ActionTypeMessage,
@@ -36,13 +37,7 @@ export function createHandlers(context: HandlerContext): UntypedServiceImplement
   const DoPut: handleBidiStreamingCall<ReceivedFlightData, PutResultMessage> = (call) =>
     runner.run('DoPut', call, answerStream(call), (scope) => doPut(call, scope, context.doPutContext()));
   const Handshake: handleBidiStreamingCall<Received<HandshakeMessage>, HandshakeMessage> = (call) =>
-    runner.run('Handshake', call, answerStream(call), async () => {
-      for await (const request of call) {
-        const { protocolVersion } = readRequest<HandshakeMessage>(request);
-        call.write({ protocolVersion, payload: new Uint8Array(0) });
-      }
-      return undefined;
-    });
+    runner.run('Handshake', call, answerStream(call), (scope) => shakeHands(call, scope));
   const DoAction: handleServerStreamingCall<Received<ActionMessage>, ResultMessage> = (call) =>
     runner.run('DoAction', call, answerStream(call), async (scope) => {
       const results = runAction(context.actions, readRequest(call.request), scope.signal);

@@ -4,36 +4,47 @@ import {
   constants,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
-  type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Metadata } from '@grpc/grpc-js';
-import { completeStatusHeaders } from './status.ts';
+import type { ArrowportError } from '../../errors.ts';
+import { adjustWindow } from './http2-windows.ts';
+import { findLibraryError, withError } from './status.ts';
 
-/** Bytes that a client may send ahead of what is read, per connection and per stream; HTTP/2's own 64 KiB caps a stream at 0.4 GB/s. */
-const WINDOW_BYTES = 16 * 1024 * 1024;
 /** How long a client may go on sending after it was answered, before its stream is reset. */
 const DISCARD_MS = 2000;
+/** How long the one small message of a call other than the streaming ones may take to arrive. */
+const REQUEST_MS = 60_000;
+/** How large it may be. */
+const REQUEST_BYTES = 16 * 1024 * 1024;
 /** Carries a stream's key from the HTTP/2 layer to the call; whatever a client sends under this name is overwritten. */
 const STREAM_KEY_HEADER = 'arrowport-internal-stream';
-const SERVICE_PATH = /^\/arrow\.flight\.protocol\./;
-
-const openedSessions = new WeakSet<object>();
-const streamsByKey = new Map<string, ServerHttp2Stream>();
-let subscribed = false;
+const SERVICE_PATH = /^\/arrow\.flight\.protocol\.FlightService\/(\w+)$/;
+const METHODS_OF_LONG_REQUESTS: readonly (string | undefined)[] = ['DoPut', 'DoExchange'];
 
 /** The HTTP/2 side of one call, which the gRPC library does not show. */
 export interface CallTransport {
   /** Bytes of DATA frames received so far: tells a slow client from a silent one. */
   bytesReceived(): number;
+  /** The error that the gRPC library has answered the call with by itself, if it has. */
+  libraryError(): ArrowportError | undefined;
   /** Resets the stream unless it is closed after this time: frees an answered call whose client reads nothing. */
   closeWithin(ms: number): void;
 }
 
+interface TrackedStream {
+  readonly stream: ServerHttp2Stream;
+  received: number;
+  libraryError: ArrowportError | undefined;
+}
+
+const tracked = new Map<string, TrackedStream>();
+let subscribed = false;
+
 /**
  * Prepares every HTTP/2 stream of the Flight service in this process: windows opened wide, statuses that the gRPC
- * library makes by itself completed, endless senders reset after their answer. Works by Node's diagnostics channel
- * `http2.server.stream.created`, since the gRPC library offers no setting for any of these. Idempotent.
+ * library makes by itself put into the words of the error table, requests and answers without an end cut off. Works by
+ * Node's diagnostics channel `http2.server.stream.created`, since the gRPC library has no setting for any of these.
  * @see https://nodejs.org/api/diagnostics_channel.html#http2
  */
 export function prepareHttp2Streams(): void {
@@ -41,54 +52,71 @@ export function prepareHttp2Streams(): void {
   subscribed = true;
   subscribe('http2.server.stream.created', (message) => {
     const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
-    if (!SERVICE_PATH.test(String(headers[':path']))) return;
-    openWindows(stream.session);
-    completeStatuses(stream);
-    boundDiscarding(stream);
+    const [, method] = SERVICE_PATH.exec(String(headers[':path'])) ?? [];
+    if (method === undefined) return;
     const key = randomUUID();
     headers[STREAM_KEY_HEADER] = key;
-    streamsByKey.set(key, stream);
-    stream.once('close', () => streamsByKey.delete(key));
+    const entry: TrackedStream = { stream, received: 0, libraryError: undefined };
+    tracked.set(key, entry);
+    stream.once('close', () => tracked.delete(key));
+    adjustWindow(stream.session, tracked.size);
+    countBytes(entry);
+    translateStatus(entry);
+    boundDiscarding(stream);
+    if (!METHODS_OF_LONG_REQUESTS.includes(method)) boundRequest(entry);
   });
 }
 
-/** The transport of the call that came with this metadata; takes the internal header out of it. Call once per call. */
+/** The transport of the call that came with this metadata; takes the internal header out of it. Once per call. */
 export function takeCallTransport(metadata: Metadata): CallTransport {
   const [key] = metadata.get(STREAM_KEY_HEADER);
   metadata.remove(STREAM_KEY_HEADER);
-  const stream = key === undefined ? undefined : streamsByKey.get(key.toString());
-  let received = 0;
-  // The gRPC library has paused the stream and decides when it flows; one more listener changes nothing of that.
-  stream?.on('data', (chunk: Buffer) => {
-    received += chunk.length;
-  });
+  const entry = tracked.get(String(key));
   return {
-    bytesReceived: () => received,
+    bytesReceived: () => entry?.received ?? 0,
+    libraryError: () => entry?.libraryError,
     closeWithin(ms) {
-      if (stream !== undefined) resetAfter(stream, ms, constants.NGHTTP2_CANCEL);
+      if (entry !== undefined) resetAfter(entry.stream, ms, constants.NGHTTP2_CANCEL);
     },
   };
 }
 
-function openWindows(session: ServerHttp2Stream['session']): void {
-  if (session === undefined || openedSessions.has(session)) return;
-  openedSessions.add(session);
-  const server = session as ServerHttp2Session;
-  server.setLocalWindowSize(WINDOW_BYTES);
-  server.settings({ initialWindowSize: WINDOW_BYTES });
+function countBytes(entry: TrackedStream): void {
+  entry.stream.on('data', (chunk: Buffer) => {
+    entry.received += chunk.length;
+  });
+  // A first listener sets a stream flowing; when it flows is for the gRPC library to say.
+  entry.stream.pause();
 }
 
-function completeStatuses(stream: ServerHttp2Stream): void {
+function translateStatus(entry: TrackedStream): void {
+  const { stream } = entry;
   const respond = stream.respond.bind(stream);
   const sendTrailers = stream.sendTrailers.bind(stream);
-  stream.respond = (headers, options) =>
-    respond(headers && completeStatusHeaders(headers as OutgoingHttpHeaders), options);
-  stream.sendTrailers = (headers) => sendTrailers(completeStatusHeaders(headers));
+  const translate = (headers: OutgoingHttpHeaders) => {
+    const error = findLibraryError(headers);
+    if (error === undefined) return headers;
+    entry.libraryError = error;
+    return withError(headers, error);
+  };
+  stream.respond = (headers, options) => respond(translate((headers ?? {}) as OutgoingHttpHeaders), options);
+  stream.sendTrailers = (headers) => sendTrailers(translate(headers));
 }
 
 function boundDiscarding(stream: ServerHttp2Stream): void {
   stream.once('finish', () => {
     if (!stream.readableEnded) resetAfter(stream, DISCARD_MS, constants.NGHTTP2_NO_ERROR);
+  });
+}
+
+function boundRequest(entry: TrackedStream): void {
+  const { stream } = entry;
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), REQUEST_MS);
+  timer.unref();
+  stream.once('end', () => clearTimeout(timer));
+  stream.once('close', () => clearTimeout(timer));
+  stream.on('data', () => {
+    if (entry.received > REQUEST_BYTES) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   });
 }
 

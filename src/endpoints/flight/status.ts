@@ -1,5 +1,5 @@
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
-import { ArrowportError, type ErrorCode, errorTable, toArrowportError } from '../../errors.ts';
+import { ArrowportError, type ErrorCode, toArrowportError } from '../../errors.ts';
 
 /** The trailers that an error of Arrowport carries over Flight. */
 export const trailer = {
@@ -55,21 +55,30 @@ const codesOfLibraryStatus: ReadonlyMap<number, ErrorCode> = new Map([
   [status.UNKNOWN, 'INTERNAL'],
 ]);
 
-/**
- * Gives a status that the gRPC library made by itself (an oversized message, a passed deadline) the code word
- * and the trailers that Arrowport's own have. Statuses that have them already, and OK, stay as they are.
- */
-export function completeStatusHeaders<T extends Record<string, unknown>>(headers: T): T {
+/** The error that a status stands for which the gRPC library made by itself; undefined for OK and Arrowport's own. */
+export function findLibraryError(headers: Readonly<Record<string, unknown>>): ArrowportError | undefined {
   const code = codesOfLibraryStatus.get(Number(headers['grpc-status']));
-  if (code === undefined || headers[trailer.errorCode] !== undefined) return headers;
-  const text = String(headers['grpc-message'] ?? '');
-  const hint = code === 'BODY_TOO_LARGE' ? encodeURI(' (limits.max_message_bytes)') : '';
+  if (code === undefined || headers[trailer.errorCode] !== undefined) return undefined;
+  if (code === 'BODY_TOO_LARGE') {
+    const [, bytes] = /larger than max \((\d+)/.exec(decodeURI(String(headers['grpc-message']))) ?? [];
+    const size = bytes === undefined ? 'A message' : `A message of ${bytes} bytes`;
+    const details = { limit: 'limits.max_message_bytes' };
+    return new ArrowportError(code, `${size} is over limits.max_message_bytes.`, { details });
+  }
+  if (code === 'DEADLINE_EXCEEDED') {
+    return new ArrowportError(code, 'The deadline that the client set passed before the commit.');
+  }
+  return new ArrowportError(code, 'The server could not read or answer the call.');
+}
+
+/** The headers of a status with the code, the message and the trailers of an error in place of its own. */
+export function withError<T extends Record<string, unknown>>(headers: T, error: ArrowportError): T {
   return {
     ...headers,
-    'grpc-status': status[errorTable[code].grpc],
-    'grpc-message': text.startsWith(`${code}:`) ? text : `${code}:%20${text}${hint}`,
-    [trailer.errorCode]: code,
-    [trailer.outcome]: errorTable[code].outcome,
+    'grpc-status': status[error.grpcStatus],
+    'grpc-message': encodeURI(boundMessage(`${error.code}: ${error.message}`)),
+    [trailer.errorCode]: error.code,
+    [trailer.outcome]: error.outcome,
   };
 }
 

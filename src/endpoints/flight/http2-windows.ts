@@ -1,0 +1,31 @@
+import type { Http2Session, ServerHttp2Session } from 'node:http2';
+
+/** The widest window of a stream; HTTP/2's own 64 KiB holds a stream to 0.4 GB/s. */
+const WIDEST_BYTES = 16 * 1024 * 1024;
+const NARROWEST_BYTES = 256 * 1024;
+/** What all streams together should be able to send ahead of what is read. */
+const BUDGET_BYTES = 256 * 1024 * 1024;
+
+const windows = new WeakMap<object, number>();
+
+/** The bytes that each of so many streams may send ahead of what is read: a power of two. */
+export function windowBytes(openStreams: number): number {
+  let bytes = WIDEST_BYTES;
+  while (bytes > NARROWEST_BYTES && bytes * openStreams > BUDGET_BYTES) bytes /= 2;
+  return bytes;
+}
+
+/** Gives a session the window for as many streams as are open in the process now; call it with each new stream. */
+export function adjustWindow(session: Http2Session | undefined, openStreams: number): void {
+  if (session === undefined) return;
+  const bytes = windowBytes(openStreams);
+  const current = windows.get(session);
+  if (current === undefined) {
+    // Node counts received bytes as read on the connection at once; only a stream's own window holds a client back.
+    (session as ServerHttp2Session).setLocalWindowSize(WIDEST_BYTES);
+  }
+  // A peer that leaves settings unacknowledged gets no more of them: too many end the session.
+  if (current === bytes || (current !== undefined && session.pendingSettingsAck)) return;
+  windows.set(session, bytes);
+  session.settings({ initialWindowSize: bytes });
+}
