@@ -1,0 +1,90 @@
+/**
+ * Reads a body that arrives in chunks of any size, front to back. Nothing is held but the chunk being read, and
+ * memory is only taken for bytes that have arrived. Errors of the chunks pass through unchanged.
+ */
+export class ByteSource {
+  readonly #iterator: AsyncIterator<Uint8Array>;
+  #chunk: Uint8Array = new Uint8Array(0);
+  #offset = 0;
+  #ended = false;
+
+  constructor(chunks: AsyncIterable<Uint8Array>) {
+    this.#iterator = chunks[Symbol.asyncIterator]();
+  }
+
+  /** Resolves with whether a byte is there to read; false at the end of the body. */
+  async more(): Promise<boolean> {
+    while (this.#offset === this.#chunk.byteLength) {
+      if (this.#ended) return false;
+      const result = await this.#iterator.next();
+      if (result.done === true) {
+        this.#ended = true;
+        this.#chunk = new Uint8Array(0);
+        this.#offset = 0;
+        return false;
+      }
+      this.#chunk = result.value;
+      this.#offset = 0;
+    }
+    return true;
+  }
+
+  /** Copies bytes into `target` until it is full or the body ends; resolves with how many. */
+  async readInto(target: Uint8Array): Promise<number> {
+    let filled = 0;
+    while (filled < target.byteLength) {
+      if (this.#offset === this.#chunk.byteLength && !(await this.more())) break;
+      const count = Math.min(target.byteLength - filled, this.#chunk.byteLength - this.#offset);
+      target.set(this.#chunk.subarray(this.#offset, this.#offset + count), filled);
+      this.#offset += count;
+      filled += count;
+    }
+    return filled;
+  }
+
+  /** Takes up to `length` bytes; fewer only at the end of the body. The bytes belong to the caller. */
+  async take(length: number): Promise<Uint8Array> {
+    const available = this.#chunk.byteLength - this.#offset;
+    if (available >= length) {
+      const taken = this.#chunk.slice(this.#offset, this.#offset + length);
+      this.#offset += length;
+      return taken;
+    }
+    const pieces: Uint8Array[] = [];
+    let count = 0;
+    while (count < length && (await this.more())) {
+      const piece = this.#chunk.subarray(this.#offset, this.#offset + length - count);
+      pieces.push(piece);
+      this.#offset += piece.byteLength;
+      count += piece.byteLength;
+    }
+    return concatenate(pieces, count);
+  }
+
+  /** Puts bytes back, to be read next. */
+  unread(bytes: Uint8Array): void {
+    const rest = this.#chunk.subarray(this.#offset);
+    this.#chunk =
+      rest.byteLength === 0 ? bytes : concatenate([bytes, rest], bytes.byteLength + rest.byteLength);
+    this.#offset = 0;
+  }
+
+  /** Ends the body early: its chunks are told to stop. */
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#chunk = new Uint8Array(0);
+    this.#offset = 0;
+    await this.#iterator.return?.();
+  }
+}
+
+function concatenate(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  const joined = new Uint8Array(length);
+  let offset = 0;
+  for (const piece of pieces) {
+    joined.set(piece, offset);
+    offset += piece.byteLength;
+  }
+  return joined;
+}
