@@ -18,17 +18,17 @@ export function renderDocsPage(document: OpenApiDocument): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)} ${escape(version)}</title>
+<title>${escapeHtml(title)} ${escapeHtml(version)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
-<nav><strong>${escape(title)}</strong> ${escape(version)}
+<nav><strong>${escapeHtml(title)}</strong> ${escapeHtml(version)}
 <ul>${operations.map(renderLink).join('')}</ul>
 <ul><li><a href="#schemas">Schemas</a></li><li><a href="#errors">Errors</a></li><li><a href="openapi.json">openapi.json</a></li></ul>
 </nav>
 <main>
-<h1>${escape(title)}</h1>
-<p>${escape(description)}</p>
+<h1>${escapeHtml(title)}</h1>
+<p>${escapeHtml(description)}</p>
 ${operations.map(renderOperation).join('\n')}
 <h2 id="schemas">Schemas</h2>
 ${schemas.map(([name, schema]) => renderSchema(name, schema)).join('\n')}
@@ -42,7 +42,7 @@ ${renderErrors()}
 }
 
 function renderLink({ method, path }: ListedOperation): string {
-  return `<li><a href="#${anchor(method, path)}"><b>${method}</b> ${escape(path)}</a></li>`;
+  return `<li><a href="#${anchor(method, path)}"><b>${method}</b> ${escapeHtml(path)}</a></li>`;
 }
 
 function renderOperation({ method, path, operation }: ListedOperation): string {
@@ -50,25 +50,25 @@ function renderOperation({ method, path, operation }: ListedOperation): string {
   const bodies = Object.entries(operation.requestBody?.content ?? {});
   const rows = Object.entries(operation.responses).map(
     ([status, response]) =>
-      `<tr><td><code>${escape(status)}</code></td><td>${linkCodes(escape(response.description))}</td><td>${renderContent(response.content)}</td></tr>`,
+      `<tr><td><code>${escapeHtml(status)}</code></td><td>${linkCodes(escapeHtml(response.description))}</td><td>${renderContent(response.content)}</td></tr>`,
   );
   return `<section id="${anchor(method, path)}">
-<h3><b>${method}</b> <code>${escape(path)}</code></h3>
-<p>${escape(operation.summary)}. ${escape(operation.description ?? '')}</p>
+<h3><b>${method}</b> <code>${escapeHtml(path)}</code></h3>
+<p>${escapeHtml(operation.summary)}. ${escapeHtml(operation.description ?? '')}</p>
 ${
   parameters.length === 0
     ? ''
     : `<table><tr><th>Parameter</th><th>In</th><th>Meaning</th></tr>${parameters
         .map(
           (parameter) =>
-            `<tr><td><code>${escape(parameter.name)}</code>${parameter.required === true ? ' *' : ''}</td><td>${escape(parameter.in)}</td><td>${escape(parameter.description ?? '')}</td></tr>`,
+            `<tr><td><code>${escapeHtml(parameter.name)}</code>${parameter.required === true ? ' *' : ''}</td><td>${escapeHtml(parameter.in)}</td><td>${escapeHtml(parameter.description ?? '')}</td></tr>`,
         )
         .join('')}</table>`
 }
 ${
   bodies.length === 0
     ? ''
-    : `<p>Body: ${bodies.map(([type, media]) => `<code>${escape(type)}</code>${renderReference(media.schema)}`).join(', ')}</p>`
+    : `<p>Body: ${bodies.map(([type, media]) => `<code>${escapeHtml(type)}</code>${renderReference(media.schema)}`).join(', ')}</p>`
 }
 <table><tr><th>Status</th><th>When</th><th>Body</th></tr>${rows.join('')}</table>
 </section>`;
@@ -78,28 +78,28 @@ function renderContent(
   content: Readonly<Record<string, { readonly schema?: SchemaObject }>> | undefined,
 ): string {
   return Object.entries(content ?? {})
-    .map(([type, media]) => `<code>${escape(type)}</code>${renderReference(media.schema)}`)
+    .map(([type, media]) => `<code>${escapeHtml(type)}</code>${renderReference(media.schema)}`)
     .join('<br>');
 }
 
 function renderReference(schema: SchemaObject | undefined): string {
   const name = findReference(schema);
-  return name === undefined ? '' : ` <a href="#schema-${escape(name)}">${escape(name)}</a>`;
+  return name === undefined ? '' : ` <a href="#schema-${escapeHtml(name)}">${escapeHtml(name)}</a>`;
 }
 
 function renderSchema(name: string, schema: SchemaObject): string {
   const rows = Object.entries(schema.properties ?? {}).map(([property, value]) => {
     const required = schema.required?.includes(property) === true ? ' *' : '';
-    return `<tr><td><code>${escape(property)}</code>${required}</td><td>${escape(describeSchema(value))}</td><td>${escape(value.description ?? '')}</td></tr>`;
+    return `<tr><td><code>${escapeHtml(property)}</code>${required}</td><td>${escapeHtml(describeSchema(value))}</td><td>${escapeHtml(value.description ?? '')}</td></tr>`;
   });
-  return `<section id="schema-${escape(name)}"><h3>${escape(name)}</h3><p>${escape(schema.description ?? '')}</p>
+  return `<section id="schema-${escapeHtml(name)}"><h3>${escapeHtml(name)}</h3><p>${escapeHtml(schema.description ?? '')}</p>
 <table><tr><th>Field</th><th>Type</th><th>Meaning</th></tr>${rows.join('')}</table></section>`;
 }
 
 function renderErrors(): string {
   const rows = Object.entries(errorTable).map(
     ([code, row]) =>
-      `<tr id="errors-${code}"><td><code>${code}</code></td><td>${row.http}</td><td>${row.grpc}</td><td>${row.outcome}</td><td>${escape(row.title)}. ${escape(row.remedy)}</td></tr>`,
+      `<tr id="errors-${code}"><td><code>${code}</code></td><td>${row.http}</td><td>${row.grpc}</td><td>${row.outcome}</td><td>${escapeHtml(row.title)}. ${escapeHtml(row.remedy)}</td></tr>`,
   );
   return `<table><tr><th>Code</th><th>HTTP</th><th>gRPC</th><th>Outcome</th><th>Meaning, and what to do</th></tr>${rows.join('')}</table>`;
 }
@@ -117,7 +117,7 @@ function anchor(method: string, path: string): string {
     .replace(/-$/, '');
 }
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')

@@ -34,12 +34,15 @@ export function collectOpenApi(app: FastifyInstance, version: string): void {
 export function registerOpenApiRoutes(app: FastifyInstance): void {
   let json: string | undefined;
   let page: string | undefined;
-  app.get('/openapi.json', { schema: openApiSchema }, async (_request, reply) => {
+  const readJson = () => {
     json ??= JSON.stringify(app.swagger());
-    return reply.header('content-type', 'application/json; charset=utf-8').send(json);
-  });
+    return json;
+  };
+  app.get('/openapi.json', { schema: openApiSchema }, async (_request, reply) =>
+    reply.header('content-type', 'application/json; charset=utf-8').send(readJson()),
+  );
   app.get('/docs', { schema: docsSchema }, async (_request, reply) => {
-    page ??= renderDocsPage(app.swagger());
+    page ??= renderDocsPage(JSON.parse(readJson()));
     return reply.header('content-type', 'text/html; charset=utf-8').send(page);
   });
 }
