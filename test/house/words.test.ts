@@ -52,6 +52,16 @@ test('files are named in kebab-case', () => {
   );
 });
 
+test('only the configuration and the process entry read the environment', () => {
+  const files = sources.filter(({ path }) => !/^src\/(config\/|main\.ts$)/.test(path));
+  assert.deepEqual(findInCode(files, /\bprocess\.env\b/), []);
+});
+
+test('only the command line writes to the console', () => {
+  const files = sources.filter(({ path }) => !/^src\/(cli\/|main\.ts$)/.test(path));
+  assert.deepEqual(findInCode(files, /\bconsole\.|\bprocess\.(stdout|stderr)\b/), []);
+});
+
 test('nothing is left to do without an issue that says so', () => {
   const found = code
     .filter(({ path }) => path !== thisFile)
