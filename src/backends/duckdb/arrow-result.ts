@@ -1,0 +1,74 @@
+import type { DuckDBResult } from '@duckdb/node-api';
+import { createArrayGatherer, plainField } from '../../arrow/encode-gatherer.ts';
+import type { ArrayData } from '../../core/array-data.ts';
+import type { ArrowSchema } from '../../core/schema.ts';
+import { openArrowExport } from './native/arrow-export.ts';
+
+/** A record batch in memory. */
+export interface ArrowBatch {
+  readonly columns: readonly ArrayData[];
+  readonly rows: number;
+}
+
+/** A query result as Arrow. */
+export interface ArrowResult {
+  /** Enumerations come as their texts, so no field is dictionary-encoded. */
+  readonly schema: ArrowSchema;
+  /** The batches in the order of the rows; to be iterated once. Ending early frees what the result holds. */
+  readonly batches: AsyncIterable<ArrowBatch>;
+}
+
+/** When a batch is full: at exactly so many rows, or earlier at about so many bytes. */
+export interface BatchSize {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/**
+ * Hands a result out in batches gathered from DuckDB's small chunks. A streaming result stays streaming: no more
+ * than a batch is held. Throws TYPE_UNSUPPORTED for columns that DuckDB has no Arrow form for.
+ */
+export function readArrowResult(result: DuckDBResult, size: BatchSize): ArrowResult {
+  const { schema, read, close } = openArrowExport(result);
+  const fields = schema.fields.map(plainField);
+
+  async function* readBatches(): AsyncGenerator<ArrowBatch> {
+    const gatherers = schema.fields.map(createArrayGatherer);
+    let rows = 0;
+    let bytes = 0;
+    const take = (): ArrowBatch => {
+      const batch = { columns: gatherers.map((gatherer) => gatherer.take()), rows };
+      rows = 0;
+      bytes = 0;
+      return batch;
+    };
+    try {
+      for (;;) {
+        const chunk = await result.fetchChunk();
+        if (chunk === null || chunk.rowCount === 0) break;
+        const columns = read(chunk);
+        for (let from = 0; from < chunk.rowCount; ) {
+          const to = Math.min(chunk.rowCount, from + size.rows - rows);
+          columns.forEach((column, index) => {
+            gatherers[index]?.append(column, from, to);
+          });
+          rows += to - from;
+          from = to;
+          if (rows >= size.rows) yield take();
+        }
+        if (rows > 0) bytes += columns.reduce((sum, column) => sum + byteSize(column), 0);
+        if (bytes >= size.bytes) yield take();
+      }
+      if (rows > 0) yield take();
+    } finally {
+      close();
+    }
+  }
+
+  return { schema: { fields, metadata: schema.metadata }, batches: readBatches() };
+}
+
+function byteSize(array: ArrayData): number {
+  const own = array.buffers.reduce((sum, buffer) => sum + (buffer?.length ?? 0), 0);
+  return array.children.reduce((sum, child) => sum + byteSize(child), own);
+}

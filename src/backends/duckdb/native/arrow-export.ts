@@ -1,0 +1,155 @@
+import type { DuckDBDataChunk, DuckDBResult } from '@duckdb/node-api';
+import koffi from 'koffi';
+import type { ArrayData } from '../../../core/array-data.ts';
+import type { ArrowField, ArrowSchema } from '../../../core/schema.ts';
+import { ArrowportError } from '../../../errors.ts';
+import { arrayStructBytes, copyChildren } from './arrow-c-array.ts';
+import { readCField } from './arrow-c-schema.ts';
+import { loadLibduckdb } from './libduckdb.ts';
+import { CopiedMemory, readAddresses, readBytes, readText } from './native-memory.ts';
+
+const library = loadLibduckdb();
+const releasePrototype = koffi.proto('void ArrowRelease(void *)');
+const functions = {
+  resultOptions: library.func('duckdb_result_get_arrow_options', 'void *', ['void *']),
+  destroyOptions: library.func('duckdb_destroy_arrow_options', 'void', ['void *']),
+  toSchema: library.func('duckdb_to_arrow_schema', 'void *', [
+    'void *',
+    'void **',
+    'str *',
+    'uint64',
+    'void *',
+  ]),
+  chunkToArray: library.func('duckdb_data_chunk_to_arrow', 'void *', ['void *', 'void *', 'void *']),
+  errorMessage: library.func('duckdb_error_data_message', 'str', ['void *']),
+  destroyError: library.func('duckdb_destroy_error_data', 'void', ['void *']),
+};
+
+const schemaStructBytes = 72;
+const schemaReleaseOffset = 56;
+const arrayReleaseOffset = 64;
+
+/** Turns the chunks of one query result into Arrow arrays. */
+export interface ArrowExport {
+  readonly schema: ArrowSchema;
+  /** The columns of a chunk of this result, in copied memory that is valid until the next call of `read`. */
+  read(chunk: DuckDBDataChunk): ArrayData[];
+  /** Frees what DuckDB holds for the export; `read` must not be called afterwards. */
+  close(): void;
+}
+
+/**
+ * Opens the Arrow side of a result. Memory goes the other way round than for loads: DuckDB makes the arrays,
+ * `read` copies whole buffers and releases them at once, so nothing of DuckDB's is ever referenced.
+ * Throws TYPE_UNSUPPORTED for columns that DuckDB has no Arrow form for.
+ */
+export function openArrowExport(result: DuckDBResult): ArrowExport {
+  const options: unknown = functions.resultOptions(externalOf(result, 'result'));
+  const memory = new CopiedMemory();
+  const struct = Buffer.alloc(arrayStructBytes);
+  const schema = readResultSchema(result, options);
+  let closed = false;
+  return {
+    schema,
+    read(chunk) {
+      memory.reset();
+      refuseError(functions.chunkToArray(options, externalOf(chunk, 'chunk'), struct));
+      try {
+        return copyChildren(struct, schema.fields, memory);
+      } finally {
+        release(struct, arrayReleaseOffset);
+      }
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      functions.destroyOptions(pointerTo(options));
+    },
+  };
+}
+
+function readResultSchema(result: DuckDBResult, options: unknown): ArrowSchema {
+  const count = result.columnCount;
+  const columns = Array.from({ length: count }, (_, column) => column);
+  const types = columns.map((column) => externalOf(result.columnLogicalType(column), 'logical_type'));
+  const names = columns.map((column) => result.columnName(column));
+  const struct = Buffer.alloc(schemaStructBytes);
+  refuseError(functions.toSchema(options, types, names, count, struct));
+  try {
+    return { fields: createFieldReader()(struct).children, metadata: new Map() };
+  } finally {
+    release(struct, schemaReleaseOffset);
+  }
+}
+
+/** Makes a reader of `ArrowSchema` structs that numbers the dictionaries it meets. */
+function createFieldReader(): (struct: Buffer) => ArrowField {
+  let dictionaries = 0n;
+  const readField = (struct: Buffer): ArrowField => {
+    const children = readAddresses(struct.readBigUInt64LE(40), Number(struct.readBigInt64LE(32)));
+    const dictionary = struct.readBigUInt64LE(48);
+    if (dictionary !== 0n) dictionaries += 1n;
+    const id = dictionaries;
+    return readCField(
+      {
+        format: readText(struct.readBigUInt64LE(0)),
+        name: readText(struct.readBigUInt64LE(8)),
+        metadata: readMetadata(struct.readBigUInt64LE(16)),
+        flags: Number(struct.readBigInt64LE(24)),
+        children: children.map((address) => readField(readBytes(address, schemaStructBytes))),
+        dictionary: dictionary === 0n ? null : readField(readBytes(dictionary, schemaStructBytes)),
+      },
+      id,
+    );
+  };
+  return readField;
+}
+
+/** Reads a count of pairs, then each key and value after its length, all lengths 32-bit. */
+function readMetadata(address: bigint): ReadonlyMap<string, string> {
+  const metadata = new Map<string, string>();
+  if (address === 0n) return metadata;
+  let next = address;
+  const readInt32 = () => {
+    next += 4n;
+    return readBytes(next - 4n, 4).readInt32LE(0);
+  };
+  const readPart = () => {
+    const length = readInt32();
+    next += BigInt(length);
+    return readBytes(next - BigInt(length), length).toString('utf8');
+  };
+  for (let pairs = readInt32(); pairs > 0; pairs -= 1) metadata.set(readPart(), readPart());
+  return metadata;
+}
+
+function release(struct: Buffer, offset: number): void {
+  const callback: unknown = koffi.decode(struct, offset, 'void *');
+  if (callback !== null) koffi.call(callback, releasePrototype, struct);
+}
+
+function refuseError(error: unknown): void {
+  if (error === null) return;
+  const message: unknown = functions.errorMessage(error);
+  functions.destroyError(pointerTo(error));
+  throw new ArrowportError(
+    'TYPE_UNSUPPORTED',
+    `DuckDB cannot hand the result out as Arrow: ${String(message)}`,
+  );
+}
+
+/** A place that holds a pointer, for functions that free what it points at and then clear it. */
+function pointerTo(pointer: unknown): Buffer {
+  const place = Buffer.alloc(8);
+  place.writeBigUInt64LE(koffi.address(pointer));
+  return place;
+}
+
+/** The native handle inside an object of @duckdb/node-api, which keeps it private. */
+function externalOf(owner: object, key: string): unknown {
+  const external: unknown = Reflect.get(owner, key);
+  if (external === undefined) {
+    throw new ArrowportError('INTERNAL', 'This version of @duckdb/node-api is laid out in another way.');
+  }
+  return external;
+}
