@@ -5,13 +5,13 @@ import type { RequestBody, WireLimits } from './request-body.ts';
 
 /** One request's body on its way to the Arrow readers. */
 export interface ArrowBody {
-  /** The bytes after Content-Encoding; throws what reading the request throws. */
+  /** The bytes after Content-Encoding. Throws CODEC_UNSUPPORTED before a byte is read, and what reading throws. */
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Lets go of decoders; call it however the request ended. */
   close(): void;
 }
 
-/** Puts the decoder of a Content-Encoding over a body. Throws CODEC_UNSUPPORTED; reads nothing yet. */
+/** Puts the decoder of a Content-Encoding over a body. Nothing is read, nor a decoder made, before the first chunk is pulled. */
 export function createArrowBody(
   body: RequestBody,
   encoding: string | undefined,
@@ -20,15 +20,17 @@ export function createArrowBody(
 ): ArrowBody {
   const named = encoding?.trim().toLowerCase() ?? '';
   if (named === '' || named === 'identity') return { chunks: body.read(wire), close() {} };
-  const decoded = decodeContentEncoding(Readable.from(body.read(wire), { objectMode: false }), named, limits);
-  return { chunks: { [Symbol.asyncIterator]: () => iterate(decoded, body) }, close: () => decoded.destroy() };
-}
-
-async function* iterate(decoded: Readable, body: RequestBody): AsyncGenerator<Uint8Array> {
-  try {
-    yield* decoded as AsyncIterable<Uint8Array>;
-  } catch (error) {
-    // What broke the wire is the cause; what a decoder makes of it is only a consequence.
-    throw body.signal.aborted ? body.signal.reason : error;
+  let decoded: Readable | null = null;
+  async function* decode(): AsyncGenerator<Uint8Array> {
+    const raw = Readable.from(body.read(wire), { objectMode: false });
+    const output = decodeContentEncoding(raw, named, limits);
+    decoded = output;
+    try {
+      yield* output as AsyncIterable<Uint8Array>;
+    } catch (error) {
+      // What broke the wire is the cause; what a decoder makes of it is only a consequence.
+      throw body.signal.aborted ? body.signal.reason : error;
+    }
   }
+  return { chunks: decode(), close: () => decoded?.destroy() };
 }

@@ -28,7 +28,7 @@ export interface RequestBody {
    * Throws CANCELLED, DEADLINE_EXCEEDED, BODY_TOO_LARGE, or what {@link fail} was given.
    */
   read(limits: WireLimits): AsyncIterableIterator<Uint8Array>;
-  /** Ends the reading and fires the signal. */
+  /** Ends the reading and the discarding, and fires the signal. */
   fail(error: ArrowportError): void;
   /** Reads and drops the rest, within bounds; resolves when the body has ended or the bounds are reached. */
   discard(): Promise<void>;
@@ -41,9 +41,17 @@ export function createRequestBody(request: IncomingMessage, response: ServerResp
   let reader: WireReader | null = null;
   let continueSent = !expectsContinue(request);
 
+  let stopDiscarding: (() => void) | null = null;
+
   const fail = (error: ArrowportError) => {
+    stopDiscarding?.();
     reader?.fail(error);
     if (!abort.signal.aborted) abort.abort(error);
+  };
+  const askForBody = () => {
+    if (continueSent) return;
+    continueSent = true;
+    response.writeContinue();
   };
   response.once('close', () => {
     if (!response.writableFinished) fail(clientGone());
@@ -53,11 +61,7 @@ export function createRequestBody(request: IncomingMessage, response: ServerResp
     signal: abort.signal,
     isUnread: () => announced && !request.complete,
     read(limits) {
-      if (!continueSent) {
-        continueSent = true;
-        response.writeContinue();
-      }
-      reader = new WireReader(request, limits, fail);
+      reader = new WireReader(request, limits, { onStart: askForBody, onFailure: fail });
       return reader;
     },
     fail,
@@ -65,7 +69,9 @@ export function createRequestBody(request: IncomingMessage, response: ServerResp
       reader?.detach();
       // A client that waits for 100 Continue has sent nothing and will not.
       if (!announced || request.complete || request.destroyed || !continueSent) return;
-      await discardRest(request);
+      await new Promise<void>((resolve) => {
+        stopDiscarding = discardRest(request, resolve);
+      });
     },
   };
 }
@@ -83,6 +89,12 @@ function clientGone(): ArrowportError {
   return new ArrowportError('CANCELLED', 'The client went away before its body had ended.');
 }
 
+interface ReaderEvents {
+  /** Before the first byte is asked for. */
+  onStart(): void;
+  onFailure(error: ArrowportError): void;
+}
+
 interface Waiter {
   resolve(result: IteratorResult<Uint8Array>): void;
   reject(error: ArrowportError): void;
@@ -95,7 +107,7 @@ interface Waiter {
 class WireReader implements AsyncIterableIterator<Uint8Array> {
   readonly #request: IncomingMessage;
   readonly #limits: WireLimits;
-  readonly #onFailure: (error: ArrowportError) => void;
+  readonly #events: ReaderEvents;
   readonly #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #totalBytes = 0;
@@ -107,10 +119,10 @@ class WireReader implements AsyncIterableIterator<Uint8Array> {
   #waitingSinceMs = 0;
   #idleTimer: NodeJS.Timeout | null = null;
 
-  constructor(request: IncomingMessage, limits: WireLimits, onFailure: (error: ArrowportError) => void) {
+  constructor(request: IncomingMessage, limits: WireLimits, events: ReaderEvents) {
     this.#request = request;
     this.#limits = limits;
-    this.#onFailure = onFailure;
+    this.#events = events;
   }
 
   [Symbol.asyncIterator](): this {
@@ -165,19 +177,20 @@ class WireReader implements AsyncIterableIterator<Uint8Array> {
   #attach(): void {
     if (this.#attached || this.#ended) return;
     this.#attached = true;
+    this.#events.onStart();
     // Without a listener an aborted request would be an uncaught error; 'close' tells all that matters.
     this.#request.on('error', ignore);
     this.#request.on('data', this.#onData);
     this.#request.on('end', this.#onEnd);
     this.#request.on('close', this.#onClose);
-    if (this.#request.destroyed && !this.#request.readableEnded) this.#onFailure(clientGone());
+    if (this.#request.destroyed && !this.#request.readableEnded) this.#events.onFailure(clientGone());
   }
 
   readonly #onData = (chunk: Buffer): void => {
     this.#totalBytes += chunk.byteLength;
     const { maxBodyBytes } = this.#limits;
     if (maxBodyBytes !== null && this.#totalBytes > maxBodyBytes) {
-      this.#onFailure(bodyTooLarge(maxBodyBytes));
+      this.#events.onFailure(bodyTooLarge(maxBodyBytes));
       return;
     }
     const waiter = this.#waiter;
@@ -202,7 +215,7 @@ class WireReader implements AsyncIterableIterator<Uint8Array> {
   };
 
   readonly #onClose = (): void => {
-    if (!this.#ended) this.#onFailure(clientGone());
+    if (!this.#ended) this.#events.onFailure(clientGone());
   };
 
   /** One timer for the whole body: it looks, when it rings, at how long the reader has really been waiting. */
@@ -214,7 +227,7 @@ class WireReader implements AsyncIterableIterator<Uint8Array> {
       const waitedMs = performance.now() - this.#waitingSinceMs;
       const leftMs = this.#limits.idleTimeoutMs - waitedMs;
       if (leftMs > 1) this.#watchIdle(leftMs);
-      else this.#onFailure(idleTooLong(this.#limits.idleTimeoutMs));
+      else this.#events.onFailure(idleTooLong(this.#limits.idleTimeoutMs));
     }, delayMs);
     this.#idleTimer.unref();
   }
@@ -237,29 +250,28 @@ function idleTooLong(idleTimeoutMs: number): ArrowportError {
   );
 }
 
-function discardRest(request: IncomingMessage): Promise<void> {
-  return new Promise((resolve) => {
-    let dropped = 0;
-    const stop = () => {
-      clearTimeout(timer);
-      request.off('data', onData);
-      request.off('end', stop);
-      request.off('close', stop);
-      resolve();
-    };
-    const onData = (chunk: Buffer) => {
-      dropped += chunk.byteLength;
-      if (dropped >= DISCARD_BYTES) {
-        request.pause();
-        stop();
-      }
-    };
-    const timer = setTimeout(stop, DISCARD_MS);
-    timer.unref();
-    request.on('error', ignore);
-    request.on('data', onData);
-    request.on('end', stop);
-    request.on('close', stop);
-    request.resume();
-  });
+/** Returns what ends it early; calls `done` once, however it ends. */
+function discardRest(request: IncomingMessage, done: () => void): () => void {
+  let dropped = 0;
+  const stop = () => {
+    clearTimeout(timer);
+    request.off('data', onData);
+    request.off('end', stop);
+    request.off('close', stop);
+    done();
+  };
+  const onData = (chunk: Buffer) => {
+    dropped += chunk.byteLength;
+    if (dropped < DISCARD_BYTES) return;
+    request.pause();
+    stop();
+  };
+  const timer = setTimeout(stop, DISCARD_MS);
+  timer.unref();
+  request.on('error', ignore);
+  request.on('data', onData);
+  request.on('end', stop);
+  request.on('close', stop);
+  request.resume();
+  return stop;
 }

@@ -164,7 +164,7 @@ describe('the routes beside ingest', () => {
       const response = await fetch(`${door.url}/admin/reload`, { method: 'POST' });
       assert.equal(response.status, 429);
       assert.equal(response.headers.get('retry-after'), seconds);
-      assert.equal((await response.json()).retry_after_ms, milliseconds);
+      assert.equal((await readProblem(response)).retry_after_ms, milliseconds);
     }
   });
 });
