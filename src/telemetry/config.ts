@@ -14,5 +14,5 @@ export const telemetryOptions = {
       }),
     })
     .prefault({})
-    .meta({ description: 'The log, on standard error.' }),
+    .meta({ description: 'The log: one line for each load, warning and error.' }),
 };

@@ -47,3 +47,46 @@ export const deltaOptions = {
     .prefault({})
     .meta({ description: 'Where Delta tables are and how they are kept.' }),
 };
+
+const columnName = z.string().min(1);
+
+/** A route's `delta_options`. */
+export const deltaRouteSchema = z.strictObject({
+  partition_by: z
+    .array(columnName)
+    .default([])
+    .meta({ description: 'Columns that a new table is partitioned by, outermost first.' }),
+  z_order_by: z
+    .array(columnName)
+    .default([])
+    .meta({ description: 'Columns that automatic compaction clusters rows by (z-order).' }),
+  target_file_size: z
+    .int()
+    .min(1)
+    .default(134_217_728)
+    .meta({ description: 'Size that data files are aimed at, in bytes.' }),
+  compression: z
+    .enum(['snappy', 'gzip', 'lz4', 'zstd', 'none'])
+    .default('snappy')
+    .meta({ description: 'Parquet compression of the data files; `lz4` is LZ4_RAW.' }),
+  write_mode: z.enum(['append', 'overwrite']).default('append').meta({
+    description: 'What a load does to the rows that are there, where the request does not say.',
+  }),
+  auto_create_table: z.boolean().default(true).meta({
+    description: 'Create the table with the first load; `false`: a load without a table is refused.',
+  }),
+  max_commit_retries: z.int().min(0).max(100).default(3).meta({
+    description:
+      'How often a commit is tried again after another writer was faster; waits 100, 200, 400 … ms with jitter.',
+  }),
+  auto_compact: z.boolean().nullable().default(null).meta({
+    description: 'Compact this table by itself; `null`: as `delta_config.auto_compact` says.',
+  }),
+  table_properties: z
+    .record(z.string().min(1), z.union([z.string(), z.boolean(), z.number()]).transform(String))
+    .default({})
+    .meta({
+      description: 'Delta table properties set when the table is created, e.g. `delta.appendOnly: true`.',
+      expected: 'a mapping of property names to values',
+    }),
+});
