@@ -1,5 +1,5 @@
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Ingestor } from '../../core/ingest.ts';
 import type { IngestObserver } from '../../core/observer.ts';
@@ -106,8 +106,12 @@ function createServer(deps: FlightEndpointDependencies): Server {
   });
 }
 
+/** Sessions close by themselves once their last frames are written; what is left then does not listen any more. */
 async function closeSockets(sockets: ReadonlySet<Socket>): Promise<void> {
-  // Sessions close by themselves once their last frames are written; what is left then does not listen any more.
-  for (let waited = 0; sockets.size > 0 && waited < LAST_ANSWER_MS; waited += 10) await delay(10);
-  for (const socket of sockets) socket.destroy();
+  const closed = Promise.all([...sockets].map((socket) => once(socket, 'close')));
+  const timer = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, LAST_ANSWER_MS);
+  await closed;
+  clearTimeout(timer);
 }

@@ -1,8 +1,13 @@
-import { setImmediate } from 'node:timers/promises';
-import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
+import type { Metadata, ServerDuplexStream } from '@grpc/grpc-js';
 import { ArrowportError } from '../../errors.ts';
 import { type CallScope, throwIfEnded } from './call-scope.ts';
 import type { FlightData } from './wire.ts';
+
+/** How gRPC clients on Node's HTTP/2 name themselves. */
+const NODE_USER_AGENT = 'grpc-node';
+/** How long such a client's cancellation may come after the end it sends with it. */
+const NODE_CANCEL_MS = 5;
 
 /** A FlightData message, or why it could not be read. */
 export type ReceivedFlightData = FlightData | ArrowportError;
@@ -23,7 +28,7 @@ type Waiter = { resolve(data: ReceivedFlightData | undefined): void; reject(erro
  * stream holds one message and its HTTP/2 window, where the gRPC library by itself would read 16 messages ahead.
  */
 export function createFrameSource(
-  call: Pick<ServerDuplexStream<ReceivedFlightData, unknown>, 'on' | '_read'>,
+  call: Pick<ServerDuplexStream<ReceivedFlightData, unknown>, 'on' | '_read' | 'metadata'>,
   scope: CallScope,
   idleTimeoutSeconds: number,
 ): FrameSource {
@@ -57,8 +62,7 @@ export function createFrameSource(
       try {
         const data = await receive();
         if (data instanceof ArrowportError) throw data;
-        // The end of a cancelled stream can arrive just before the news of its cancellation.
-        if (data === undefined) await setImmediate();
+        if (data === undefined) await confirmEnd(call, scope);
         throwIfEnded(scope.signal);
         return data;
       } finally {
@@ -66,6 +70,20 @@ export function createFrameSource(
       }
     },
   };
+}
+
+/**
+ * Makes sure that an end is one: a cut stream ends for the gRPC library a moment before the news of its
+ * cancellation, and Node's HTTP/2 client ends a stream properly before it cancels it.
+ */
+async function confirmEnd(call: { readonly metadata: Metadata }, scope: CallScope): Promise<void> {
+  const [userAgent] = call.metadata.get('user-agent');
+  if (String(userAgent).includes(NODE_USER_AGENT)) await delay(NODE_CANCEL_MS);
+  else await setImmediate();
+  throwIfEnded(scope.signal);
+  if (scope.transport.insideMessage()) {
+    throw new ArrowportError('IPC_TRUNCATED', 'The DoPut ends in the middle of a message.');
+  }
 }
 
 function watchIdle(scope: CallScope, seconds: number): { stop(): void } {

@@ -8,6 +8,7 @@ import {
 } from 'node:http2';
 import type { Metadata } from '@grpc/grpc-js';
 import type { ArrowportError } from '../../errors.ts';
+import { createGrpcFraming, type GrpcFraming } from './grpc-framing.ts';
 import { adjustWindow } from './http2-windows.ts';
 import { findLibraryError, withError } from './status.ts';
 
@@ -26,6 +27,8 @@ const METHODS_OF_LONG_REQUESTS: readonly (string | undefined)[] = ['DoPut', 'DoE
 export interface CallTransport {
   /** Bytes of DATA frames received so far: tells a slow client from a silent one. */
   bytesReceived(): number;
+  /** Whether the request so far ends inside a message. */
+  insideMessage(): boolean;
   /** The error that the gRPC library has answered the call with by itself, if it has. */
   libraryError(): ArrowportError | undefined;
   /** Resets the stream unless it is closed after this time: frees an answered call whose client reads nothing. */
@@ -34,7 +37,7 @@ export interface CallTransport {
 
 interface TrackedStream {
   readonly stream: ServerHttp2Stream;
-  received: number;
+  readonly framing: GrpcFraming;
   libraryError: ArrowportError | undefined;
 }
 
@@ -56,11 +59,11 @@ export function prepareHttp2Streams(): void {
     if (method === undefined) return;
     const key = randomUUID();
     headers[STREAM_KEY_HEADER] = key;
-    const entry: TrackedStream = { stream, received: 0, libraryError: undefined };
+    const entry: TrackedStream = { stream, framing: createGrpcFraming(), libraryError: undefined };
     tracked.set(key, entry);
     stream.once('close', () => tracked.delete(key));
     adjustWindow(stream.session, tracked.size);
-    countBytes(entry);
+    followFraming(entry);
     translateStatus(entry);
     boundDiscarding(stream);
     if (!METHODS_OF_LONG_REQUESTS.includes(method)) boundRequest(entry);
@@ -73,7 +76,8 @@ export function takeCallTransport(metadata: Metadata): CallTransport {
   metadata.remove(STREAM_KEY_HEADER);
   const entry = tracked.get(String(key));
   return {
-    bytesReceived: () => entry?.received ?? 0,
+    bytesReceived: () => entry?.framing.bytesReceived() ?? 0,
+    insideMessage: () => entry?.framing.insideMessage() ?? false,
     libraryError: () => entry?.libraryError,
     closeWithin(ms) {
       if (entry !== undefined) resetAfter(entry.stream, ms, constants.NGHTTP2_CANCEL);
@@ -81,12 +85,10 @@ export function takeCallTransport(metadata: Metadata): CallTransport {
   };
 }
 
-function countBytes(entry: TrackedStream): void {
-  entry.stream.on('data', (chunk: Buffer) => {
-    entry.received += chunk.length;
-  });
+function followFraming({ stream, framing }: TrackedStream): void {
+  stream.on('data', framing.push);
   // A first listener sets a stream flowing; when it flows is for the gRPC library to say.
-  entry.stream.pause();
+  stream.pause();
 }
 
 function translateStatus(entry: TrackedStream): void {
@@ -109,14 +111,13 @@ function boundDiscarding(stream: ServerHttp2Stream): void {
   });
 }
 
-function boundRequest(entry: TrackedStream): void {
-  const { stream } = entry;
+function boundRequest({ stream, framing }: TrackedStream): void {
   const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), REQUEST_MS);
   timer.unref();
   stream.once('end', () => clearTimeout(timer));
   stream.once('close', () => clearTimeout(timer));
   stream.on('data', () => {
-    if (entry.received > REQUEST_BYTES) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    if (framing.bytesReceived() > REQUEST_BYTES) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   });
 }
 
