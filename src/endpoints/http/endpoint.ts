@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
 import { ArrowportError } from '../../errors.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import type { HttpEndpointDeps } from './deps.ts';
 import { answerBadUrl, answerClientError, answerFailures } from './failures.ts';
 import { createHeldBytes } from './held-bytes.ts';
@@ -81,10 +82,12 @@ function createApp(deps: HttpEndpointDeps, traffic: Traffic): FastifyInstance {
     },
     clientErrorHandler: answerClientError,
     frameworkErrors: (_error, request, reply) => {
+      request.bodySource = createRequestBody(request.raw, reply.raw);
       answerBadUrl(request, reply, deps.observer);
     },
   });
   // Bodies are read by the routes, as they come; schemas only describe.
+  app.decorateRequest('bodySource');
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.setValidatorCompiler(() => () => true);
@@ -94,6 +97,7 @@ function createApp(deps: HttpEndpointDeps, traffic: Traffic): FastifyInstance {
 
   const routes = listRoutes(app);
   watchRequests(app, traffic);
+  logRequests(app, deps.logger);
   answerFailures(app, deps.observer, routes);
   collectOpenApi(app, deps.operations.version);
   app.register(async (scope) => {
@@ -119,6 +123,18 @@ function watchRequests(app: FastifyInstance, traffic: Traffic): void {
   });
   app.addHook('onSend', async (_request, reply) => {
     if (traffic.draining) reply.header('connection', 'close');
+  });
+}
+
+function logRequests(app: FastifyInstance, logger: Logger): void {
+  app.addHook('onResponse', async (request, reply) => {
+    if (!logger.isLevelEnabled('debug')) return;
+    const path = request.url.split('?', 1)[0];
+    const duration_ms = Math.round(reply.elapsedTime * 1000) / 1000;
+    logger.debug(
+      { request_id: request.id, method: request.method, path, status: reply.statusCode, duration_ms },
+      'request answered',
+    );
   });
 }
 

@@ -160,6 +160,15 @@ describe('refusals before the body is read', () => {
     assert.match(text, /"code":"STREAM_NAME_INVALID"/);
   });
 
+  test('so does one whose URL cannot be decoded', async (t) => {
+    const door = await openDoor(t);
+    const socket = await door.connect();
+    const answer = readAll(socket);
+    socket.write(head('/ingest/%zz', { 'content-length': 100 * 1024 * 1024 }));
+    await writeBlindly(socket, 100 * 1024 * 1024);
+    assert.match(await answer, /"code":"STREAM_NAME_INVALID"/);
+  });
+
   test('so does one that is refused in the middle of its body', async (t) => {
     const door = await openDoor(t);
     const socket = await door.connect();

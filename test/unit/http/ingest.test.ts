@@ -3,6 +3,8 @@ import { Agent, request as httpRequest } from 'node:http';
 import { describe, test } from 'node:test';
 import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { ArrowportError } from '../../../src/errors.ts';
+import { arrowBytes } from '../../support/arrow.ts';
+import { skipWithoutPython } from '../../support/python.ts';
 import { ARROW_STREAM, countRows, ipcStream, openDoor, readProblem, readReceipt } from './http-server.ts';
 
 function post(url: string, body: string | Uint8Array | ReadableStream, headers: Record<string, string> = {}) {
@@ -53,6 +55,21 @@ describe('ingest over HTTP', () => {
     for (const type of ['Application/VND.apache.arrow.stream; charset=binary', 'application/octet-stream']) {
       const response = await post(`${door.url}/ingest/s`, body, { 'content-type': type });
       assert.equal(response.status, 200, type);
+    }
+  });
+
+  test('an IPC file lands like a stream, named or looked at', { skip: skipWithoutPython }, async (t) => {
+    const door = await openDoor(t);
+    const file = await arrowBytes("table = pa.table({'n': list(range(1000))})", {
+      format: 'file',
+      codec: 'zstd',
+      batchRows: 300,
+    });
+    for (const type of ['application/vnd.apache.arrow.file', 'application/octet-stream']) {
+      const response = await post(`${door.url}/ingest/s`, file, { 'content-type': type });
+      const receipt = await readReceipt(response);
+      assert.equal(receipt.rows_processed, 1000);
+      assert.equal(receipt.batches, 4);
     }
   });
 
