@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { configJsonSchema } from '../src/config/json-schema.ts';
 import { renderConfigPage } from './reference/config-page.ts';
 import { renderErrorsPage } from './reference/errors-page.ts';
+import { renderHttpPage, renderOpenApi } from './reference/http-page.ts';
 import { renderMetricsPage } from './reference/metrics-page.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -12,7 +13,9 @@ const generatedFiles: Readonly<Record<string, () => string>> = {
   'config/arrowport.schema.json': () => `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
   'docs/reference/config.md': renderConfigPage,
   'docs/reference/errors.md': renderErrorsPage,
+  'docs/reference/http.md': renderHttpPage,
   'docs/reference/metrics.md': renderMetricsPage,
+  'docs/reference/openapi.json': renderOpenApi,
 };
 
 function readIfPresent(path: string): string | undefined {
