@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import { isatty } from 'node:tty';
 import { type DestinationStream, type LoggerOptions, type Logger as PinoLogger, pino } from 'pino';
 import { PinoPretty } from 'pino-pretty';
 
@@ -22,6 +23,8 @@ export interface LogRoot {
   /** Takes effect on the next line, for every child as well. */
   setLevel(level: LogLevel): void;
 }
+
+const STANDARD_OUTPUT = 1;
 
 const REDACTED = '[redacted]';
 
@@ -63,12 +66,12 @@ export function createLogger(config: { level: LogLevel; format: LogFormat }, out
 }
 
 function destination(format: LogFormat, output: Writable | undefined): DestinationStream {
-  const terminal = output === undefined ? process.stdout.isTTY === true : false;
+  const terminal = output === undefined && isatty(STANDARD_OUTPUT);
   if (format === 'json' || (format === 'auto' && !terminal)) {
-    return output ?? pino.destination({ dest: 1, sync: true });
+    return output ?? pino.destination({ dest: STANDARD_OUTPUT, sync: true });
   }
   return PinoPretty({
-    destination: output ?? 1,
+    destination: output ?? STANDARD_OUTPUT,
     sync: true,
     colorize: terminal,
     translateTime: 'SYS:HH:MM:ss.l',
