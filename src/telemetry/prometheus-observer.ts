@@ -23,7 +23,7 @@ export function createPrometheusObserver(
   labels: StreamLabels = createStreamLabels(),
 ): IngestObserver {
   const running = new WeakMap<LoadIdentity, LoadProgress>();
-  const totals = new Map<string, StreamTotals>();
+  const foldRatio = createRatioFold(metrics);
   const rows = metrics.counter('arrowport_rows_processed_total');
   const batches = metrics.counter('arrowport_batches_total');
   const bytesReceived = metrics.counter('arrowport_bytes_received_total');
@@ -41,17 +41,6 @@ export function createPrometheusObserver(
     metrics.counter('arrowport_errors_total').inc({ code: error.code });
     if (error.code !== 'SCHEMA_MISMATCH' || stream === null) return;
     metrics.counter('arrowport_schema_mismatches_total').inc({ stream: labels.of(stream, label) });
-  };
-
-  const foldRatio = (stream: string, progress: LoadProgress) => {
-    const total = totals.get(stream) ?? { received: 0, decoded: 0 };
-    total.received += progress.received;
-    total.decoded += progress.decoded;
-    totals.set(stream, total);
-    progress.received = 0;
-    progress.decoded = 0;
-    if (total.received === 0 || total.decoded === 0) return;
-    metrics.gauge('arrowport_compression_ratio').set({ stream }, total.decoded / total.received);
   };
 
   return {
@@ -101,6 +90,21 @@ export function createPrometheusObserver(
     inflightBytes(bytes) {
       metrics.gauge('arrowport_inflight_bytes').set(bytes);
     },
+  };
+}
+
+/** Adds a committed part of a load to its stream's totals and shows their ratio. */
+function createRatioFold(metrics: Metrics): (stream: string, progress: LoadProgress) => void {
+  const totals = new Map<string, StreamTotals>();
+  return (stream, progress) => {
+    const total = totals.get(stream) ?? { received: 0, decoded: 0 };
+    total.received += progress.received;
+    total.decoded += progress.decoded;
+    totals.set(stream, total);
+    progress.received = 0;
+    progress.decoded = 0;
+    if (total.received === 0 || total.decoded === 0) return;
+    metrics.gauge('arrowport_compression_ratio').set({ stream }, total.decoded / total.received);
   };
 }
 
