@@ -3,8 +3,8 @@ import type { FieldNode, IpcLimits, RecordBatchHeader } from '../core/ipc-messag
 import type { ArrowField, ArrowType, DictionaryEncoding } from '../core/schema.ts';
 import { emptyArray, fixedByteWidth, isText, offsetByteWidth, ZEROS } from './array-layout.ts';
 import { BatchCursor } from './batch-cursor.ts';
+import { indexedBytes, listBytes, longestValueBytes, memberBytes, runBytes } from './expansion.ts';
 import { unfoldedTooLarge, unsupportedType } from './ipc-error.ts';
-import { admitRatio } from './unfolding-budget.ts';
 import { countSetBits } from './validate-bits.ts';
 import { areDenseOffsets, areIndices, findUnknownTypeId } from './validate-indices.ts';
 import { areOffsets32, areOffsets64, areRunEnds, sumListViews } from './validate-offsets.ts';
@@ -174,7 +174,7 @@ class ArrayBuilder {
     for (let index = 0; index < count; index++) data.push(this.#cursor.buffer());
     const check = checkViews(views, data, bitmap, length);
     if (check.problem !== null) throw this.#cursor.error(check.problem);
-    this.#admitExpansion(check.valueBytes);
+    this.#admitExpansion(check.valueBytes, () => [check.valueBytes]);
     if (isText(type) && !areTextViews(views, data, bitmap, length)) this.#refuseText();
     return { length, nullCount, buffers: [bitmap, filled(views), ...data.map(filled)] };
   }
@@ -205,7 +205,9 @@ class ArrayBuilder {
     const child = this.#child(field, 0);
     const total = sumListViews(offsets, sizes, length, offsetBytes, child.length);
     if (total < 0) throw this.#cursor.error('its list views point outside its values.');
-    this.#admitExpansion(total);
+    this.#admitExpansion(total * longestValueBytes(child), () =>
+      listBytes(offsets, sizes, length, offsetBytes, child),
+    );
     return { length, nullCount, buffers: [bitmap, filled(offsets), filled(sizes)], children: [child] };
   }
 
@@ -246,10 +248,12 @@ class ArrayBuilder {
       for (const child of children) this.#requireRows(child, length);
       return { length, nullCount: 0, buffers: [filled(typeIds)], children };
     }
-    const lengths = new Map(children.map((child, index) => [type.typeIds[index] ?? 0, child.length]));
-    if (!areDenseOffsets(typeIds, offsets, length, lengths)) {
+    const members = new Map(children.map((child, index) => [type.typeIds[index] ?? 0, child]));
+    if (!areDenseOffsets(typeIds, offsets, length, members)) {
       throw this.#cursor.error('its offsets point outside the members of the union.');
     }
+    const longest = children.reduce((most, child) => Math.max(most, longestValueBytes(child)), 0);
+    this.#admitExpansion(length * longest, () => memberBytes(typeIds, offsets, length, members));
     return { length, nullCount: 0, buffers: [filled(typeIds), filled(offsets)], children };
   }
 
@@ -269,6 +273,9 @@ class ArrayBuilder {
     if (!areRunEnds(ends, runEnds.length, byteWidth, length)) {
       throw this.#cursor.error('its run ends do not rise or do not cover its rows.');
     }
+    this.#admitExpansion(length * longestValueBytes(values), () =>
+      runBytes(ends, runEnds.length, byteWidth, length, values),
+    );
     return { length, nullCount: 0, buffers: [], children: [runEnds, values] };
   }
 
@@ -285,6 +292,9 @@ class ArrayBuilder {
     if (!areIndices(indices, bitmap, length, indexBitWidth, indexSigned, dictionary.length)) {
       throw this.#cursor.error(`an index lies outside its dictionary of ${dictionary.length} values.`);
     }
+    this.#admitExpansion(length * longestValueBytes(dictionary), () =>
+      indexedBytes(indices, bitmap, length, indexBitWidth, dictionary),
+    );
     return { length, nullCount, buffers: [bitmap, filled(indices)], dictionary };
   }
 
@@ -301,9 +311,19 @@ class ArrayBuilder {
     );
   }
 
-  /** Views may name the same bytes again and again, so what they stand for is bounded as compression is. */
-  #admitExpansion(bytes: number): void {
-    admitRatio(`Column "${this.#cursor.path}"`, this.#parts.messageBytes, bytes, this.#parts.limits);
+  /**
+   * Views, indices and runs may name the same bytes again and again: what they stand for is bounded too. `atMost` is
+   * a quick upper bound; `sizes` is only asked where that says too little.
+   */
+  #admitExpansion(atMost: number, sizes: () => Iterable<number>): void {
+    const { maxMessageBytes, maxDecompressedRatio } = this.#parts.limits;
+    const allowed = Math.max(maxMessageBytes, this.#parts.messageBytes * maxDecompressedRatio);
+    if (atMost <= allowed) return;
+    let total = 0;
+    for (const bytes of sizes()) {
+      total += bytes;
+      if (total > allowed) throw unfoldedTooLarge(`Column "${this.#cursor.path}"`, total, maxMessageBytes);
+    }
   }
 
   /** Rows that stand in no buffer are free to declare, so they are bounded like bytes. */

@@ -13,9 +13,6 @@ const signatures: readonly (readonly [prefix: string, description: string])[] = 
   ['\x28\xb5\x2f\xfd', 'zstd data (is Content-Encoding: zstd missing?)'],
   ['\x04\x22\x4d\x18', 'an LZ4 frame'],
   ['PK\x03\x04', 'a zip archive'],
-  ['{', 'JSON'],
-  ['[', 'JSON'],
-  ['<', 'XML or HTML'],
 ];
 
 /** What a body that starts with these bytes looks like, e.g. `a Parquet file`; undefined when nothing comes to mind. */
@@ -23,6 +20,7 @@ export function findBodyFormat(start: Uint8Array): string | undefined {
   const text = Buffer.from(start.buffer, start.byteOffset, start.byteLength).toString('latin1');
   const known = signatures.find(([prefix]) => text.startsWith(prefix));
   if (known !== undefined) return known[1];
-  if (text.length >= 4 && /^[\x20-\x7e\r\n\t]+$/.test(text)) return 'text';
-  return undefined;
+  if (text.length < 4 || !/^[\x20-\x7e\r\n\t]+$/.test(text)) return undefined;
+  if (text.startsWith('{') || text.startsWith('[')) return 'JSON';
+  return text.startsWith('<') ? 'XML or HTML' : 'text';
 }

@@ -4,7 +4,8 @@ import type { ArrowField, ArrowSchema } from '../core/schema.ts';
 import { describeType } from '../core/schema.ts';
 import { buildArrays } from './array-builder.ts';
 import { unfoldBuffers } from './body-compression.ts';
-import { concatenateArrays } from './concatenate-arrays.ts';
+import { longestValueBytes, rememberLongestValueBytes } from './expansion.ts';
+import { createGrowingArray, type GrowingArray } from './growing-array.ts';
 import { malformed, unfoldedTooLarge } from './ipc-error.ts';
 import { unionsHaveValidity } from './metadata.ts';
 import { UnfoldingBudget } from './unfolding-budget.ts';
@@ -56,6 +57,8 @@ function collectValueFields(schema: ArrowSchema): ReadonlyMap<bigint, ArrowField
 interface StoredDictionary {
   readonly values: ArrayData;
   readonly bytes: number;
+  /** There once a delta has come. */
+  readonly growing: GrowingArray | null;
 }
 
 class StreamDictionaries implements DictionaryStore {
@@ -104,19 +107,30 @@ class StreamDictionaries implements DictionaryStore {
       [field],
     );
     if (values === undefined) throw malformed('A dictionary batch has no values.', field.name);
-    const before = this.#stored.get(message.id);
     let bytes = 0;
     for (const buffer of buffers) bytes += buffer.byteLength;
-    if (message.isDelta && before !== undefined) bytes += before.bytes;
-    const total = this.#bytes - (before?.bytes ?? 0) + bytes;
-    if (total > this.#limits.maxMessageBytes) {
-      throw unfoldedTooLarge('What the dictionaries of the stream hold', total, this.#limits.maxMessageBytes);
+    const before = this.#stored.get(message.id);
+    if (message.isDelta && before !== undefined) {
+      this.#admit(bytes);
+      this.#stored.set(message.id, extend(before, values, bytes));
+    } else {
+      this.#admit(bytes - (before?.bytes ?? 0));
+      this.#stored.set(message.id, { values, bytes, growing: null });
     }
-    this.#bytes = total;
-    const isAddition = message.isDelta && before !== undefined;
-    this.#stored.set(message.id, {
-      values: isAddition ? concatenateArrays(before.values, values) : values,
-      bytes,
-    });
   }
+
+  #admit(added: number): void {
+    this.#bytes += added;
+    const { maxMessageBytes } = this.#limits;
+    if (this.#bytes <= maxMessageBytes) return;
+    throw unfoldedTooLarge('What the dictionaries of the stream hold', this.#bytes, maxMessageBytes);
+  }
+}
+
+function extend(before: StoredDictionary, added: ArrayData, addedBytes: number): StoredDictionary {
+  const growing = before.growing ?? createGrowingArray(before.values);
+  const values = growing.append(added);
+  // Looking through the whole dictionary again for each delta would make many small ones costly.
+  rememberLongestValueBytes(values, Math.max(longestValueBytes(before.values), longestValueBytes(added)));
+  return { values, bytes: before.bytes + addedBytes, growing };
 }

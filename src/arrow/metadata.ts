@@ -45,7 +45,9 @@ export interface DictionaryBatchMetadata {
  */
 export function readMessageMetadata(metadata: Uint8Array): MessageMetadata {
   const message = new FlatBuffer(metadata).root();
-  checkVersion(message.int16(0, 0));
+  const version = message.int16(0, 0);
+  checkVersion(version);
+  if (version === VERSION_V4) refuseExperimentalCompression(message);
   const tag = message.uint8(1, 0);
   const header = message.table(2);
   const bodyLength = message.integer(3);
@@ -77,6 +79,18 @@ export function unionsHaveValidity(metadata: Uint8Array): boolean {
 export function checkVersion(version: number): void {
   if (version === VERSION_V4 || version === VERSION_V5) return;
   throw malformed(`Metadata version ${version + 1} is not supported; write the stream with version 4 or 5.`);
+}
+
+/** Arrow 0.17 compressed bodies in a way of its own and said so in the custom metadata alone. */
+function refuseExperimentalCompression(message: FlatTable): void {
+  const pairs = message.vector(4, 4);
+  for (let index = 0; index < Math.min(pairs.length, 1000); index++) {
+    if (message.element(pairs, index).string(0) !== 'ARROW:experimental_compression') continue;
+    throw new ArrowportError(
+      'CODEC_UNSUPPORTED',
+      'The body is compressed in the experimental way of Arrow 0.17; write it with Arrow 1.0 or later.',
+    );
+  }
 }
 
 function readDictionaryBatch(table: FlatTable, bodyLength: number): DictionaryBatchMetadata {

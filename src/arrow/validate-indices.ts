@@ -94,10 +94,10 @@ export function areDenseOffsets(
   typeIdBuffer: Uint8Array,
   offsetBuffer: Uint8Array,
   length: number,
-  memberLengths: ReadonlyMap<number, number>,
+  members: ReadonlyMap<number, { readonly length: number }>,
 ): boolean {
   const limits = new Float64Array(256);
-  for (const [id, memberLength] of memberLengths) limits[id] = memberLength;
+  for (const [id, member] of members) limits[id] = member.length;
   const offsets = new Int32Array(offsetBuffer.buffer, offsetBuffer.byteOffset, length);
   for (let index = 0; index < length; index++) {
     const offset = offsets[index] as number;
