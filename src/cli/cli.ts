@@ -3,6 +3,7 @@ import { ArrowportError } from '../errors.ts';
 import { registerCheckCommand } from './check-command.ts';
 import { CliFailure, CommandRefused, exitCodes } from './failure.ts';
 import type { CliHost } from './host.ts';
+import { registerIngestCommand } from './ingest-command.ts';
 import { oneLine, paint, writeJson } from './output.ts';
 import { registerSchemaCommand } from './schema-command.ts';
 import { registerServeCommand } from './serve-command.ts';
@@ -15,6 +16,7 @@ export type RegisterCommand = (program: Command, host: CliHost) => void;
 const commands: readonly RegisterCommand[] = [
   registerServeCommand,
   registerCheckCommand,
+  registerIngestCommand,
   registerStreamsCommand,
   registerSchemaCommand,
   registerVersionCommand,

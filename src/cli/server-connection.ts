@@ -130,7 +130,7 @@ const reasons: Record<string, string> = {
 };
 
 function isProblem(body: unknown): body is Problem {
-  return typeof body === 'object' && body !== null && 'code' in body;
+  return typeof body === 'object' && body !== null && 'title' in body && 'status' in body;
 }
 
 function parseJson(text: string): unknown {

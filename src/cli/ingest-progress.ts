@@ -1,0 +1,59 @@
+import type { TerminalStream } from './host.ts';
+import { formatBytes, paint } from './output.ts';
+
+const refreshIntervalMs = 100;
+const spinner = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+
+/** A line on the terminal that tells how far sending is; nothing where the stream is no terminal. */
+export class IngestProgress {
+  readonly #stream: TerminalStream;
+  readonly #isShown: boolean;
+  #timer: NodeJS.Timeout | undefined;
+  #startedAt = performance.now();
+  #rows = 0;
+  #bytes = 0;
+  #frame = 0;
+
+  constructor(stream: TerminalStream, isQuiet: boolean) {
+    this.#stream = stream;
+    this.#isShown = stream.isTTY === true && !isQuiet;
+  }
+
+  /** Starts counting, from nothing. */
+  start(): void {
+    this.#startedAt = performance.now();
+    this.#rows = 0;
+    this.#bytes = 0;
+    if (this.#isShown) this.#timer ??= setInterval(() => this.#draw(), refreshIntervalMs);
+  }
+
+  sent(rows: number, bytes: number): void {
+    this.#rows += rows;
+    this.#bytes += bytes;
+  }
+
+  /** Takes the line away. */
+  stop(): void {
+    if (this.#timer === undefined) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#stream.write('\r\x1b[K');
+  }
+
+  #draw(): void {
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    const sign = paint(this.#stream, 'cyan', spinner[this.#frame % spinner.length] ?? '');
+    this.#frame += 1;
+    const rows = this.#rows.toLocaleString('en-US');
+    const line = `${sign} ${rows} rows  ${formatBytes(this.#bytes)}  ${formatRate(this.#rows, seconds)}`;
+    this.#stream.write(`\r\x1b[K${line}`);
+  }
+}
+
+/** Rows in a second, in the unit that reads best. */
+export function formatRate(rows: number, seconds: number): string {
+  const rate = seconds > 0 ? rows / seconds : 0;
+  if (rate >= 1e6) return `${(rate / 1e6).toFixed(1)} M rows/s`;
+  if (rate >= 1e3) return `${(rate / 1e3).toFixed(1)} k rows/s`;
+  return `${rate.toFixed(0)} rows/s`;
+}
