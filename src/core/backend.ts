@@ -9,6 +9,18 @@ export interface LoadOptions {
   readonly schemaMode: SchemaMode;
   readonly partitionBy: readonly string[] | null;
   readonly idempotencyKey: string | null;
+  /** With mode `overwrite`: only the rows that this SQL predicate names are replaced; absent or null for all. */
+  readonly replacePredicate?: string | null;
+  /** With mode `merge`: what meets what. */
+  readonly merge?: MergeClauses | null;
+}
+
+/** How a merge matches rows of the stream with rows of the table, and what it does to them. */
+export interface MergeClauses {
+  /** The key columns. */
+  readonly on: readonly string[];
+  readonly whenMatched: 'update' | 'delete' | 'ignore';
+  readonly whenNotMatched: 'insert' | 'ignore';
 }
 
 /** What one commit made durable. */
@@ -16,6 +28,18 @@ export interface CommitResult {
   readonly rows: number;
   /** The Delta version; null elsewhere. */
   readonly version: number | null;
+  /** The commit's id, where the backend keeps one with the rows. */
+  readonly commitId?: string;
+  /** The earlier commit of the same key, whose figures `rows` and `version` are: this load wrote nothing. */
+  readonly replay?: ReplayedCommit | null;
+}
+
+/** What is kept of a load that was committed under an idempotency key. */
+export interface ReplayedCommit {
+  readonly commitId: string;
+  readonly batches: number;
+  readonly bytes: number;
+  readonly durationMs: number;
 }
 
 /**

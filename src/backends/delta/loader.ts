@@ -1,0 +1,191 @@
+import { createHash } from 'node:crypto';
+import { ulid } from 'ulid';
+import type { CommitResult, Load, LoadRequest, ReplayedCommit } from '../../core/backend.ts';
+import type { IpcMessage } from '../../core/ipc-message.ts';
+import { ArrowportError } from '../../errors.ts';
+import { frameMessage } from './ipc-framing.ts';
+import { type LoadSettings, planLoad } from './load-plan.ts';
+import { readTableState } from './table-state.ts';
+import { isWireObject, readFlag, readNumber, readObject, type WireObject } from './wire-values.ts';
+import type { LoadStream, OpenedLoad, TableLocation, WorkerClient } from './worker-client.ts';
+
+/** What a Delta commit tells besides its receipt, for metrics. */
+export interface DeltaCommit {
+  readonly table: string;
+  readonly version: number;
+  readonly rows: number;
+  readonly files: number;
+  readonly retries: number;
+  readonly commitSeconds: number;
+}
+
+/** Begins a load: opens the table, matches the schema, tells the worker how to write. Throws codes of the ingest path. */
+export async function beginLoad(
+  client: WorkerClient,
+  location: TableLocation,
+  request: LoadRequest,
+  settings: LoadSettings,
+  onCommit: (commit: DeltaCommit) => void,
+): Promise<Load> {
+  const commitId = ulid();
+  const opened = await client.openLoad(
+    location,
+    { app_id: applicationId(request.options.idempotencyKey), commit_id: commitId },
+    { requestId: request.requestId },
+  );
+  const { stream } = opened;
+  try {
+    const replay = opened.replay === null ? null : readReplay(opened.replay, request, settings);
+    if (replay !== null) {
+      await stream.abort();
+      return new ReplayedLoad(replay);
+    }
+    await stream.plan(
+      planLoad(request, opened.table === null ? null : readTableState(opened.table), settings),
+    );
+    await stream.send(frameMessage(request.schemaMetadata, null));
+  } catch (error) {
+    await stream.abort();
+    throw error;
+  }
+  return new DeltaLoad(stream, request, commitId, settings, onCommit);
+}
+
+class DeltaLoad implements Load {
+  readonly #stream: LoadStream;
+  readonly #request: LoadRequest;
+  readonly #commitId: string;
+  readonly #settings: LoadSettings;
+  readonly #onCommit: (commit: DeltaCommit) => void;
+  readonly #startedAt = performance.now();
+  #rows = 0;
+  #batches = 0;
+  #bytes = 0;
+
+  constructor(
+    stream: LoadStream,
+    request: LoadRequest,
+    commitId: string,
+    settings: LoadSettings,
+    onCommit: (commit: DeltaCommit) => void,
+  ) {
+    this.#stream = stream;
+    this.#request = request;
+    this.#commitId = commitId;
+    this.#settings = settings;
+    this.#onCommit = onCommit;
+  }
+
+  async write(message: IpcMessage): Promise<void> {
+    try {
+      await this.#stream.send(frameMessage(message.metadata, message.body));
+    } finally {
+      message.release();
+    }
+    this.#bytes += message.bytes;
+    if (message.kind === 'dictionary-batch') return;
+    this.#rows += message.header.length;
+    this.#batches += 1;
+  }
+
+  async commit(): Promise<CommitResult> {
+    const commitStartedAt = performance.now();
+    const result = await this.#stream.finish({
+      stream: this.#request.route.stream,
+      mode: this.#request.options.mode,
+      rows: this.#rows,
+      batches: this.#batches,
+      bytes: this.#bytes,
+      duration_ms: Math.round((commitStartedAt - this.#startedAt) * 10) / 10,
+      request_id: this.#request.requestId,
+    });
+    const version = readNumber(result, 'version');
+    const info = readObject(result, 'info');
+    if (readFlag(result, 'replayed'))
+      return readReplay({ version, info }, this.#request, this.#settings) ?? lost();
+    this.#report(version, info, readNumber(result, 'retries'), performance.now() - commitStartedAt);
+    return { rows: this.#rows, version, commitId: this.#commitId, replay: null };
+  }
+
+  async abort(): Promise<void> {
+    await this.#stream.abort();
+  }
+
+  #report(version: number, info: WireObject, retries: number, milliseconds: number): void {
+    const metrics = info['operationMetrics'];
+    const files = isWireObject(metrics) ? metrics['num_added_files'] : undefined;
+    this.#onCommit({
+      table: this.#request.route.table.name,
+      version,
+      rows: this.#rows,
+      files: typeof files === 'number' ? files : 0,
+      retries,
+      commitSeconds: milliseconds / 1000,
+    });
+  }
+}
+
+/** A load whose key was committed before: takes every message and writes none. */
+class ReplayedLoad implements Load {
+  readonly #result: CommitResult;
+
+  constructor(result: CommitResult) {
+    this.#result = result;
+  }
+
+  async write(message: IpcMessage): Promise<void> {
+    message.release();
+  }
+
+  async commit(): Promise<CommitResult> {
+    return this.#result;
+  }
+
+  async abort(): Promise<void> {}
+}
+
+/** A key's name in the table's log: `txn` actions are kept by application id, and keys may be long. */
+function applicationId(key: string | null): string | null {
+  return key === null ? null : `arrowport-${createHash('sha256').update(key).digest('hex').slice(0, 40)}`;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** The result of the key's first commit; null when it is older than keys are kept. Throws IDEMPOTENCY_CONFLICT. */
+function readReplay(
+  replay: NonNullable<OpenedLoad['replay']>,
+  request: LoadRequest,
+  settings: LoadSettings,
+): CommitResult | null {
+  const { version, info } = replay;
+  const timestamp = numberOf(info, 'timestamp');
+  if (timestamp > 0 && Date.now() - timestamp > settings.keyRetentionHours * HOUR_MS) return null;
+  const stream = info['arrowport.stream'];
+  const mode = info['arrowport.mode'];
+  const sameStream = stream === undefined || stream === request.route.stream;
+  if (!sameStream || (mode !== undefined && mode !== request.options.mode)) {
+    throw new ArrowportError(
+      'IDEMPOTENCY_CONFLICT',
+      'The idempotency key belongs to a load of this table from another stream or with another mode.',
+    );
+  }
+  const first: ReplayedCommit = {
+    commitId: String(info['arrowport.commit_id'] ?? ''),
+    batches: numberOf(info, 'arrowport.batches'),
+    bytes: numberOf(info, 'arrowport.bytes'),
+    durationMs: numberOf(info, 'arrowport.duration_ms'),
+  };
+  return { rows: numberOf(info, 'arrowport.rows'), version, commitId: first.commitId, replay: first };
+}
+
+function numberOf(info: WireObject, name: string): number {
+  const value = info[name];
+  return typeof value === 'number' ? value : 0;
+}
+
+function lost(): never {
+  throw new ArrowportError(
+    'COMMIT_CONFLICT',
+    'A load with the same key was committed meanwhile; send it again.',
+  );
+}

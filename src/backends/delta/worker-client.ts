@@ -1,0 +1,287 @@
+import { ArrowportError } from '../../errors.ts';
+import type { Frame } from '../../processes/frame-codec.ts';
+import { ConnectionLostError, type FrameConnection } from '../../processes/frame-connection.ts';
+import { ProcessStartError } from '../../processes/supervised-process.ts';
+import { fromWorkerError, workerGone } from './errors.ts';
+import { isWireObject, readNumber, readObject, readObjectOrNull, type WireObject } from './wire-values.ts';
+import type { WorkerProcess } from './worker-process.ts';
+
+const PROTOCOL_VERSION = 1;
+const never = () => false;
+
+/** A table's place: a path or an object-store URI, and the options of its store. */
+export interface TableLocation {
+  readonly uri: string;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/** Who asks, and how to break the request off. */
+export interface CallContext {
+  readonly requestId: string;
+  readonly signal?: AbortSignal;
+}
+
+/** What the worker knows of a table when a load begins. */
+export interface OpenedLoad {
+  /** The table's state, null while there is no table. */
+  readonly table: WireObject | null;
+  /** The commit that the load's key already made, null where it made none. */
+  readonly replay: { readonly version: number; readonly info: WireObject } | null;
+  readonly stream: LoadStream;
+}
+
+/** A load's way into the worker, after {@link OpenedLoad}: a plan, messages, then an end or an abort. */
+export interface LoadStream {
+  /** Tells how the load is written. */
+  plan(plan: WireObject): Promise<void>;
+  /** Sends bytes of the IPC stream; resolves when their memory may be used again. Throws what the worker found wrong. */
+  send(parts: readonly Uint8Array[]): Promise<void>;
+  /** Ends the stream and waits for the commit. `meta` is kept in the commit. Throws COMMIT_UNKNOWN when the worker dies meanwhile. */
+  finish(meta: WireObject): Promise<WireObject>;
+  /** Breaks the load off; the worker removes what it has written. Never throws. */
+  abort(): Promise<void>;
+}
+
+/** Rows on their way out. */
+export interface RowStream {
+  /** The table version that they are of. */
+  readonly version: number;
+  /** Bytes in the format that was asked for. Breaking the iteration off stops the worker's reading. */
+  readonly bytes: AsyncIterable<Uint8Array>;
+}
+
+/** Typed calls to the Delta worker. Every method throws ArrowportError. */
+export interface WorkerClient {
+  /** One operation with one answer. `commits` says that a lost answer may hide a commit. */
+  call(
+    operation: string,
+    location: TableLocation | null,
+    args: WireObject,
+    context: CallContext,
+    commits: boolean,
+  ): Promise<WireObject>;
+  openLoad(location: TableLocation, args: WireObject, context: CallContext): Promise<OpenedLoad>;
+  openRows(
+    operation: 'read' | 'changes',
+    location: TableLocation,
+    args: WireObject,
+    context: CallContext,
+  ): Promise<RowStream>;
+}
+
+/** Makes a client of a worker process. */
+export function createWorkerClient(worker: WorkerProcess): WorkerClient {
+  return {
+    call: (operation, location, args, context, commits) =>
+      call(worker, operation, location, args, context, commits),
+    openLoad: (location, args, context) => openLoad(worker, location, args, context),
+    openRows: (operation, location, args, context) => openRows(worker, operation, location, args, context),
+  };
+}
+
+async function connect(worker: WorkerProcess): Promise<FrameConnection> {
+  try {
+    return await worker.connect();
+  } catch (error) {
+    if (error instanceof ArrowportError) throw error;
+    if (error instanceof ProcessStartError || error instanceof ConnectionLostError) {
+      throw new ArrowportError(
+        'BACKEND_UNAVAILABLE',
+        'The Delta worker could not be started; the log says why.',
+        {
+          cause: error,
+          details: { retryAfterMs: 1000 },
+        },
+      );
+    }
+    throw error;
+  }
+}
+
+async function request(
+  worker: WorkerProcess,
+  operation: string,
+  location: TableLocation | null,
+  args: WireObject,
+  context: CallContext,
+): Promise<FrameConnection> {
+  const connection = await connect(worker);
+  const header = {
+    v: PROTOCOL_VERSION,
+    op: operation,
+    ...(location === null ? {} : { table: { uri: location.uri, options: location.options } }),
+    args,
+    request_id: context.requestId,
+  };
+  try {
+    await connection.send(header);
+  } catch (error) {
+    connection.close();
+    throw workerGone(false, error);
+  }
+  return connection;
+}
+
+/** The next frame. Throws what an error frame stands for, or what the worker's end means at this point. */
+async function expectFrame(connection: FrameConnection, committing: () => boolean): Promise<Frame> {
+  let frame: Frame | undefined;
+  try {
+    frame = await connection.receive();
+  } catch (error) {
+    throw workerGone(committing(), error);
+  }
+  if (frame === undefined)
+    throw workerGone(committing(), new Error('the connection ended without an answer'));
+  const { error } = frame.header;
+  if (isWireObject(error)) {
+    const { kind, message, column } = error;
+    throw fromWorkerError({
+      kind: String(kind),
+      message: String(message),
+      ...(typeof column === 'string' ? { column } : {}),
+    });
+  }
+  return frame;
+}
+
+async function call(
+  worker: WorkerProcess,
+  operation: string,
+  location: TableLocation | null,
+  args: WireObject,
+  context: CallContext,
+  commits: boolean,
+): Promise<WireObject> {
+  context.signal?.throwIfAborted();
+  const connection = await request(worker, operation, location, args, context);
+  const onAbort = () => connection.close();
+  context.signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    const frame = await expectFrame(connection, () => commits);
+    return readObject(frame.header, 'result');
+  } catch (error) {
+    context.signal?.throwIfAborted();
+    throw error;
+  } finally {
+    context.signal?.removeEventListener('abort', onAbort);
+    connection.close();
+  }
+}
+
+async function openLoad(
+  worker: WorkerProcess,
+  location: TableLocation,
+  args: WireObject,
+  context: CallContext,
+): Promise<OpenedLoad> {
+  const connection = await request(worker, 'load', location, args, context);
+  try {
+    const { header } = await expectFrame(connection, never);
+    const replay = readObjectOrNull(header, 'replay');
+    return {
+      table: readObjectOrNull(header, 'table'),
+      replay:
+        replay === null ? null : { version: readNumber(replay, 'version'), info: readObject(replay, 'info') },
+      stream: new ConnectionLoadStream(connection),
+    };
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+class ConnectionLoadStream implements LoadStream {
+  readonly #connection: FrameConnection;
+  #answer: Promise<WireObject> | undefined;
+  #failure: unknown;
+  #committing = false;
+  #closed = false;
+
+  constructor(connection: FrameConnection) {
+    this.#connection = connection;
+  }
+
+  async plan(plan: WireObject): Promise<void> {
+    await this.#send({ plan }, []);
+    // The worker speaks next when the load is committed, or when it cannot go on.
+    this.#answer = this.#awaitAnswer();
+    this.#answer.catch((error: unknown) => {
+      this.#failure = error;
+    });
+  }
+
+  async send(parts: readonly Uint8Array[]): Promise<void> {
+    await this.#send({ data: true }, parts);
+  }
+
+  async finish(meta: WireObject): Promise<WireObject> {
+    this.#committing = true;
+    try {
+      await this.#send({ end: true, meta }, []);
+      if (this.#answer === undefined) throw new Error('a load was finished before it was planned');
+      return await this.#answer;
+    } finally {
+      this.#close();
+    }
+  }
+
+  async abort(): Promise<void> {
+    if (this.#closed) return;
+    await this.#connection.send({ abort: true }).catch(() => {});
+    this.#close();
+  }
+
+  async #awaitAnswer(): Promise<WireObject> {
+    const frame = await expectFrame(this.#connection, () => this.#committing);
+    return readObject(frame.header, 'result');
+  }
+
+  async #send(header: WireObject, parts: readonly Uint8Array[]): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      await this.#connection.send(header, parts);
+    } catch (error) {
+      // What the worker found wrong explains more than the broken pipe that followed it.
+      if (this.#answer !== undefined) await this.#answer.then(() => {});
+      throw workerGone(false, error);
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #close(): void {
+    this.#closed = true;
+    this.#connection.close();
+  }
+}
+
+async function openRows(
+  worker: WorkerProcess,
+  operation: 'read' | 'changes',
+  location: TableLocation,
+  args: WireObject,
+  context: CallContext,
+): Promise<RowStream> {
+  const connection = await request(worker, operation, location, args, context);
+  const onAbort = () => connection.close();
+  context.signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    const { header } = await expectFrame(connection, never);
+    return { version: readNumber(header, 'version'), bytes: rowBytes(connection) };
+  } catch (error) {
+    connection.close();
+    context.signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+async function* rowBytes(connection: FrameConnection): AsyncGenerator<Uint8Array> {
+  try {
+    for (;;) {
+      const frame = await expectFrame(connection, never);
+      if (frame.header['result'] !== undefined) return;
+      yield frame.payload;
+    }
+  } finally {
+    connection.close();
+  }
+}

@@ -1,0 +1,163 @@
+"""Commits: their properties, their retries, and whether they happened."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Callable
+
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
+from deltalake.transaction import Transaction
+
+from .errors import WorkerError, classify
+from .locations import CachedTable, open_table
+from .log_files import find_commit
+from .logs import log, redact
+
+COMMIT_ID = "arrowport.commit_id"
+"""The key of a commit's own id in its ``commitInfo``."""
+
+APP_ID = "arrowport.app_id"
+"""The key of the idempotency key's application id in ``commitInfo``."""
+
+NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+"""Checkpoints are made beside the commits, not in them."""
+
+_INNER_RETRIES = 15
+_FIRST_BACKOFF_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class CommitPlan:
+    """What a commit carries besides its actions."""
+
+    commit_id: str
+    app_id: str | None
+    meta: dict[str, Any]
+    max_retries: int
+    checkpoint_interval: int
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def properties(self, base_version: int) -> CommitProperties:
+        """The properties for delta-rs. The ``txn`` action holds the version that the commit comes after."""
+        transactions = None
+        if self.app_id is not None:
+            transactions = [Transaction(self.app_id, base_version, int(time.time() * 1000))]
+        metadata: dict[str, Any] = {COMMIT_ID: self.commit_id}
+        if self.app_id is not None:
+            metadata[APP_ID] = self.app_id
+        metadata.update({f"arrowport.{name}": value for name, value in self.meta.items() if value is not None})
+        metadata.update(self.extra)
+        return CommitProperties(
+            custom_metadata=metadata,
+            max_commit_retries=_INNER_RETRIES if self.max_retries > 0 else 0,
+            app_transactions=transactions,
+        )
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A commit that is in the log."""
+
+    version: int
+    info: dict[str, Any]
+    replayed: bool
+    retries: int = 0
+    changed: bool = True
+
+
+def find_replay(cached: CachedTable, table: DeltaTable, app_id: str | None) -> Committed | None:
+    """The commit that this key already made in this table."""
+    if app_id is None:
+        return None
+    base = table.transaction_version(app_id)
+    if base is None:
+        return None
+    found = find_commit(cached.location, base, APP_ID, app_id)
+    if found is None:
+        return Committed(version=base + 1, info={}, replayed=True)
+    return Committed(version=found[0], info=found[1], replayed=True)
+
+
+def commit_with_retries(
+    cached: CachedTable,
+    plan: CommitPlan,
+    attempt: Callable[[DeltaTable | None, CommitProperties], bool],
+) -> Committed:
+    """Run ``attempt`` on the latest table until it commits, at most ``max_retries`` times more. ``attempt`` says
+    whether it had anything to commit.
+
+    Raises ``WorkerError`` conflict when other writers were faster every time, unknown when the store does not
+    say whether the commit is there.
+    """
+    for number in range(plan.max_retries + 1):
+        if number > 0:
+            time.sleep(_FIRST_BACKOFF_SECONDS * 2 ** (number - 1) * random.uniform(0.5, 1.5))
+        with cached.commit_lock:
+            table = cached.latest()
+            if table is not None:
+                replay = find_replay(cached, table, plan.app_id)
+                if replay is not None:
+                    return replay
+            base = -1 if table is None else table.version()
+            try:
+                if not attempt(table, plan.properties(base)):
+                    return Committed(base, {}, replayed=False, retries=number, changed=False)
+                return _locate(cached, plan, base, number)
+            except Exception as error:
+                landed = _landed_after_all(cached, plan, base, error)
+                if landed is not None:
+                    return landed
+                failure = classify(error)
+                if failure.kind != "conflict" or number == plan.max_retries:
+                    raise
+                log("info", "a commit met another writer", error=redact(str(error))[:500], attempt=number + 1)
+                cached.forget()
+    raise WorkerError("conflict", "Another writer changed the table at the same time.")
+
+
+def _locate(cached: CachedTable, plan: CommitPlan, base: int, retries: int) -> Committed:
+    found = find_commit(cached.location, base, COMMIT_ID, plan.commit_id)
+    if found is None:
+        raise WorkerError("unknown", "The commit cannot be found in the table's log.")
+    return Committed(found[0], found[1], replayed=False, retries=retries)
+
+
+def _landed_after_all(
+    cached: CachedTable, plan: CommitPlan, base: int, error: Exception
+) -> Committed | None:
+    """Look whether a commit that failed is in the log: the store may have lost only its answer."""
+    if isinstance(error, WorkerError) and error.kind != "unknown":
+        return None
+    try:
+        found = find_commit(cached.location, base, COMMIT_ID, plan.commit_id)
+    except Exception as second:
+        if classify(error).kind in ("storage_unavailable", "internal"):
+            raise WorkerError("unknown", "The table's storage does not say whether the commit is there.") from second
+        return None
+    if found is None:
+        return None
+    log("warn", "a commit landed although it failed", error=redact(str(error))[:500])
+    cached.forget()
+    return Committed(found[0], found[1], replayed=False)
+
+
+def checkpoint_in_background(cached: CachedTable, version: int, interval: int) -> None:
+    """Write a checkpoint beside the loads when the version is a multiple of the interval."""
+    if interval <= 0 or version == 0 or version % interval != 0:
+        return
+
+    def run() -> None:
+        started = time.monotonic()
+        try:
+            table = open_table(cached.location, version)
+            table.create_checkpoint()
+            if table.metadata().configuration.get("delta.enableExpiredLogCleanup", "true") == "true":
+                table.cleanup_metadata()
+            log("debug", "checkpoint written", version=version, ms=round((time.monotonic() - started) * 1000))
+        except Exception as error:
+            log("warn", "a checkpoint could not be written", version=version, error=redact(str(error))[:500])
+
+    threading.Thread(target=run, daemon=True).start()

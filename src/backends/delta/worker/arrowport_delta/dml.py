@@ -1,0 +1,82 @@
+"""Delete and update by predicate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deltalake import CommitProperties, DeltaTable
+
+from .commits import NO_HOOKS, CommitPlan, checkpoint_in_background, commit_with_retries
+from .errors import WorkerError
+from .loads import writer_properties
+from .merges import quoted
+from .requests import Arguments, Context
+
+
+def delete(context: Context) -> dict[str, Any]:
+    """Delete the rows that a predicate names."""
+    predicate = context.args.text("predicate")
+
+    def run(table: DeltaTable, properties: CommitProperties) -> dict[str, Any]:
+        return table.delete(
+            predicate=predicate,
+            writer_properties=_writer(context.args),
+            commit_properties=properties,
+            post_commithook_properties=NO_HOOKS,
+        )
+
+    return change(context, run)
+
+
+def update(context: Context) -> dict[str, Any]:
+    """Set columns to SQL expressions in the rows that a predicate names, or in all."""
+    updates = context.args.mapping("updates")
+    predicate = context.args.find_text("predicate")
+    if not updates:
+        raise WorkerError("invalid", "updates must name at least one column.")
+
+    def run(table: DeltaTable, properties: CommitProperties) -> dict[str, Any]:
+        known = {str(field.name) for field in table.schema().fields}
+        for name in updates:
+            if name not in known:
+                raise WorkerError("invalid", f"The table has no column {name!r}.")
+        return table.update(
+            updates={quoted(name): expression for name, expression in updates.items()},
+            predicate=predicate,
+            writer_properties=_writer(context.args),
+            commit_properties=properties,
+            post_commithook_properties=NO_HOOKS,
+        )
+
+    return change(context, run)
+
+
+def change(context: Context, run: Any) -> dict[str, Any]:
+    """Run a change with retries. Its result has the metrics, and the version or null when nothing changed."""
+    args = context.args
+    cached = context.cached
+    cached.require()
+    plan = CommitPlan(
+        commit_id=args.text("commit_id"),
+        app_id=None,
+        meta={},
+        max_retries=args.integer("max_commit_retries", 3),
+        checkpoint_interval=args.integer("checkpoint_interval", 10),
+    )
+    metrics: dict[str, Any] = {}
+
+    def attempt(table: DeltaTable | None, properties: CommitProperties) -> bool:
+        if table is None:
+            raise WorkerError("not_found", "There is no such Delta table.")
+        before = table.version()
+        metrics.clear()
+        metrics.update(run(table, properties))
+        return table.version() != before
+
+    committed = commit_with_retries(cached, plan, attempt)
+    checkpoint_in_background(cached, committed.version, plan.checkpoint_interval)
+    return {"version": committed.version, "changed": committed.changed, "metrics": metrics}
+
+
+def _writer(args: Arguments) -> Any:
+    return writer_properties(args.find_text("compression") or "snappy")

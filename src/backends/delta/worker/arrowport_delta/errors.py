@@ -1,0 +1,103 @@
+"""Kinds of errors that cross the wire; texts of delta-rs never do."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from deltalake.exceptions import (
+    CommitFailedError,
+    DeltaProtocolError,
+    SchemaMismatchError,
+    TableNotFoundError,
+)
+
+
+class WorkerError(Exception):
+    """An error whose message may be shown to clients.
+
+    ``kind`` is one of conflict, not_found, version_not_found, schema, type, predicate, storage_unavailable,
+    auth, io_full, corrupt, invalid, cancelled, internal.
+    """
+
+    def __init__(self, kind: str, message: str, **details: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.details = details
+
+
+_MESSAGES = {
+    "conflict": "Another writer changed the table at the same time.",
+    "not_found": "There is no such Delta table.",
+    "version_not_found": "The table has no such version.",
+    "schema": "The data does not fit the table.",
+    "predicate": "The SQL expression cannot be used on this table.",
+    "storage_unavailable": "The table's storage does not answer.",
+    "auth": "The table's storage refuses the credentials.",
+    "io_full": "The table's storage is full.",
+    "corrupt": "The table's log or one of its files cannot be read.",
+    "constraint": "Rows break a constraint of the table.",
+    "invalid": "The request cannot be carried out on this table.",
+    "internal": "The Delta worker failed.",
+}
+
+# The first pattern that is found in the lower-cased text decides.
+_PATTERNS: tuple[tuple[str, str], ...] = (
+    ("io_full", r"no space left on device|os error 28\b|storagefull|quota exceeded|os error 122\b"),
+    (
+        "auth",
+        r"403 forbidden|401 unauthorized|invalidaccesskeyid|signaturedoesnotmatch|accessdenied|access denied|"
+        r"permission ?denied|permission denied|expiredtoken|invalidtoken|unauthenticated|credential",
+    ),
+    (
+        "conflict",
+        r"commit conflict|concurrent|metadata changed since last commit|protocol changed since|"
+        r"failed to commit transaction: \d+|version already exists|maximum number of commit|"
+        r"a concurrent transaction",
+    ),
+    (
+        "storage_unavailable",
+        r"error sending request|connection refused|connection reset|connect error|dns error|timed? ?out|"
+        r"timeout|503 service|500 internal|502 bad|504 gateway|slowdown|429 too many|error after \d+ retries|"
+        r"max_retries|nosuchbucket|unreachable|os error 111\b|os error 5\b|os error 30\b",
+    ),
+    ("version_not_found", r"version mismatch|invalid version|no commit file|version \d+ (not|does not)|cannot find version"),
+    ("constraint", r"check or invariant|constraint|invariant|generated column"),
+    (
+        "predicate",
+        r"sql error|parsererror|parser error|schema error: no field|no field named|field not found|"
+        r"error during planning|type_coercion|cannot coerce|invalid function|"
+        r"could not parse|failed to parse|unexpected token|tokenizer",
+    ),
+    ("schema", r"cannot cast|schema mismatch|schemamismatch|field .* not found in schema|cannot merge"),
+    ("corrupt", r"corrupt|invalid json|eof while parsing|parquet error|invalid parquet|missing metadata|checksum"),
+    ("not_found", r"not a delta table|no files in log segment|table does not exist|no table"),
+)
+
+
+def classify(error: BaseException) -> WorkerError:
+    """Give an error its kind. The message is ours; what delta-rs said stays in the log."""
+    if isinstance(error, WorkerError):
+        return error
+    kind = _kind_of(error)
+    return WorkerError(kind, _MESSAGES[kind])
+
+
+def _kind_of(error: BaseException) -> str:
+    text = str(error).lower()
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "io_full"
+    for kind, pattern in _PATTERNS:
+        if re.search(pattern, text):
+            return kind
+    if isinstance(error, TableNotFoundError):
+        return "not_found"
+    if isinstance(error, CommitFailedError):
+        return "conflict"
+    if isinstance(error, SchemaMismatchError):
+        return "schema"
+    if isinstance(error, (DeltaProtocolError, FileNotFoundError)):
+        return "corrupt"
+    if isinstance(error, OSError):
+        return "storage_unavailable"
+    return "internal"

@@ -1,0 +1,292 @@
+"""Loads: an Arrow IPC stream in, one commit out."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from arro3.core import RecordBatchReader, Schema as ArrowSchema
+from arro3.io import read_ipc_stream
+from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties
+from deltalake._internal import create_table_with_add_actions, write_to_deltalake
+from deltalake.transaction import AddAction
+
+from .commits import (
+    NO_HOOKS,
+    CommitPlan,
+    Committed,
+    checkpoint_in_background,
+    commit_with_retries,
+    find_replay,
+)
+from .errors import WorkerError
+from .incoming import IncomingStream, Replayable
+from .locations import CachedTable
+from .merges import MergeClauses, run_merge
+from .requests import Arguments, Context
+from .staging import StagedFiles, bytes_of, remove_stale, rows_of
+from .table_state import describe_state
+
+_DIRECT_BYTES = 16 << 20
+"""Loads up to this size are written in one go with their commit; larger ones are staged as they arrive."""
+
+_COMPRESSIONS = {"snappy": "SNAPPY", "gzip": "GZIP", "lz4": "LZ4_RAW", "zstd": "ZSTD", "none": "UNCOMPRESSED"}
+_GZIP_LEVEL = 6
+_ZSTD_LEVEL = 3
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """What the parent decided after it saw the table's state."""
+
+    mode: str
+    schema: Schema
+    arrow_schema: ArrowSchema
+    base_schema: str | None
+    schema_mode: str | None
+    partition_by: list[str]
+    configuration: dict[str, str]
+    predicate: str | None
+    merge: MergeClauses | None
+    adopt: bool
+    target_file_size: int | None
+    writer_properties: WriterProperties
+
+    @staticmethod
+    def from_args(args: Arguments) -> LoadPlan:
+        """Read the ``plan`` frame."""
+        schema = Schema.from_json(args.text("schema"))
+        merge = args.nested("merge")
+        return LoadPlan(
+            mode=args.text("mode"),
+            schema=schema,
+            arrow_schema=ArrowSchema.from_arrow(schema.to_arrow()),
+            base_schema=args.find_text("base_schema"),
+            schema_mode=args.find_text("schema_mode"),
+            partition_by=args.texts("partition_by"),
+            configuration=args.mapping("configuration"),
+            predicate=args.find_text("predicate"),
+            merge=None if merge is None else MergeClauses.from_args(merge),
+            adopt=args.flag("adopt"),
+            target_file_size=args.find_int("target_file_size"),
+            writer_properties=writer_properties(args.find_text("compression") or "snappy"),
+        )
+
+
+def writer_properties(compression: str) -> WriterProperties:
+    """How Parquet files are written."""
+    name = _COMPRESSIONS.get(compression)
+    if name is None:
+        raise WorkerError("invalid", "compression must be snappy, gzip, lz4, zstd or none.")
+    level = {"gzip": _GZIP_LEVEL, "zstd": _ZSTD_LEVEL}.get(compression)
+    return WriterProperties(compression=name, compression_level=level)  # type: ignore[arg-type]
+
+
+def load(context: Context) -> dict[str, Any]:
+    """Take one load: state out, plan in, data in, commit."""
+    args = context.args
+    cached = context.cached
+    connection = context.connection
+    app_id = args.find_text("app_id")
+    table = cached.latest()
+    replay = None if table is None else find_replay(cached, table, app_id)
+    connection.send(
+        {
+            "table": None if table is None else describe_state(table),
+            "replay": None if replay is None else {"version": replay.version, "info": replay.info},
+        }
+    )
+    header = connection.receive()
+    if not isinstance(header.get("plan"), dict):
+        raise WorkerError("cancelled", "The load was cancelled.")
+    plan_args = Arguments(header["plan"])
+    plan = LoadPlan.from_args(plan_args)
+    incoming = IncomingStream(connection)
+    started = time.monotonic()
+    try:
+        outcome = _run(context, cached, plan, plan_args, incoming, args.text("commit_id"), app_id)
+    except BaseException:
+        if incoming.failure is not None:
+            raise incoming.failure from None
+        raise
+    checkpoint_in_background(cached, outcome.version, plan_args.integer("checkpoint_interval", 10))
+    return {
+        "version": outcome.version,
+        "info": outcome.info,
+        "replayed": outcome.replayed,
+        "retries": outcome.retries,
+        "ms": round((time.monotonic() - started) * 1000, 1),
+    }
+
+
+def _run(
+    context: Context,
+    cached: CachedTable,
+    plan: LoadPlan,
+    plan_args: Arguments,
+    incoming: IncomingStream,
+    commit_id: str,
+    app_id: str | None,
+) -> Committed:
+    small = incoming.gather(_DIRECT_BYTES)
+
+    def commit_plan(extra: dict[str, Any]) -> CommitPlan:
+        return CommitPlan(
+            commit_id=commit_id,
+            app_id=app_id,
+            meta=dict(incoming.end_meta),
+            max_retries=plan_args.integer("max_commit_retries", 3),
+            checkpoint_interval=plan_args.integer("checkpoint_interval", 10),
+            extra=extra,
+        )
+
+    if not small and plan.adopt:
+        return _load_staged(cached, plan, incoming, commit_id, commit_plan)
+    source = Replayable(incoming, context.spool_folder)
+    try:
+
+        def attempt(table: DeltaTable | None, properties: CommitProperties) -> bool:
+            _check_base(plan, table)
+            _write_direct(cached, plan, table, source.reader(), properties)
+            return True
+
+        return commit_with_retries(cached, commit_plan({}), attempt)
+    finally:
+        source.close()
+
+
+def _check_base(plan: LoadPlan, table: DeltaTable | None) -> None:
+    """Refuse to commit on a table whose schema is not the one that the plan was made for."""
+    now = None if table is None else table.schema().to_json()
+    if plan.base_schema is None and now is None:
+        return
+    if plan.base_schema is None or now is None or json.loads(now) != json.loads(plan.base_schema):
+        raise WorkerError("schema_changed", "Another writer changed the table's schema at the same time.")
+
+
+def _write_direct(
+    cached: CachedTable,
+    plan: LoadPlan,
+    table: DeltaTable | None,
+    reader: RecordBatchReader,
+    properties: CommitProperties,
+) -> None:
+    if plan.merge is not None:
+        if table is None:
+            raise WorkerError("not_found", "There is no such Delta table.")
+        run_merge(table, reader, plan.arrow_schema, plan.merge, plan.writer_properties, properties)
+        return
+    if table is None:
+        write_to_deltalake(
+            table_uri=cached.location.uri,
+            data=reader,
+            batch_schema=plan.arrow_schema,
+            partition_by=plan.partition_by or None,
+            mode="append",
+            schema_mode=None,
+            predicate=None,
+            target_file_size=plan.target_file_size,
+            name=None,
+            description=None,
+            configuration=plan.configuration,
+            storage_options=dict(cached.location.options) or None,
+            writer_properties=plan.writer_properties,
+            commit_properties=properties,
+            post_commithook_properties=NO_HOOKS,
+        )
+        return
+    table._table.write(
+        data=reader,
+        batch_schema=plan.arrow_schema,
+        partition_by=plan.partition_by or None,
+        mode=plan.mode,
+        schema_mode=plan.schema_mode,
+        predicate=plan.predicate,
+        target_file_size=plan.target_file_size,
+        name=None,
+        description=None,
+        configuration=None,
+        writer_properties=plan.writer_properties,
+        commit_properties=properties,
+        post_commithook_properties=NO_HOOKS,
+    )
+
+
+def _load_staged(
+    cached: CachedTable, plan: LoadPlan, incoming: IncomingStream, commit_id: str, commit_plan: Any
+) -> Committed:
+    remove_stale(cached.location)
+    staged = StagedFiles(cached.location, commit_id)
+    try:
+        files = staged.write(
+            read_ipc_stream(incoming),
+            plan.arrow_schema,
+            plan.partition_by,
+            plan.configuration,
+            plan.target_file_size,
+            plan.writer_properties,
+        )
+        if not incoming.ended:
+            raise WorkerError("cancelled", "The load was cancelled.")
+        staged.adopt(files)
+        extra = {
+            "operationMetrics": {
+                "num_added_files": len(files),
+                "num_added_rows": rows_of(files),
+                "num_added_bytes": bytes_of(files),
+            }
+        }
+
+        def attempt(table: DeltaTable | None, properties: CommitProperties) -> bool:
+            _check_base(plan, table)
+            adopt_files(cached, plan, table, files, properties)
+            return True
+
+        committed = commit_with_retries(cached, commit_plan(extra), attempt)
+    except WorkerError as error:
+        if error.kind != "unknown":
+            staged.discard()
+        raise
+    except BaseException:
+        staged.discard()
+        raise
+    if committed.replayed:
+        staged.discard()
+    else:
+        staged.finish()
+    return committed
+
+
+def adopt_files(
+    cached: CachedTable,
+    plan: LoadPlan,
+    table: DeltaTable | None,
+    files: list[AddAction],
+    properties: CommitProperties,
+) -> None:
+    """Commit Parquet files that are already in the table's place."""
+    if table is None:
+        create_table_with_add_actions(
+            table_uri=cached.location.uri,
+            schema=plan.schema,
+            add_actions=files,
+            mode="error",
+            partition_by=plan.partition_by,
+            name=None,
+            description=None,
+            configuration=plan.configuration,
+            storage_options=dict(cached.location.options) or None,
+            commit_properties=properties,
+            post_commithook_properties=NO_HOOKS,
+        )
+        return
+    table.create_write_transaction(
+        files,
+        mode="overwrite" if plan.mode == "overwrite" else "append",
+        schema=plan.schema if plan.mode == "overwrite" and plan.schema_mode == "overwrite" else table.schema(),
+        partition_by=plan.partition_by,
+        commit_properties=properties,
+        post_commithook_properties=NO_HOOKS,
+    )

@@ -1,0 +1,105 @@
+"""Reads single commits of a table's log, and works on files next to it.
+
+Object stores are reached through obstore: delta-rs's own file calls hold the interpreter while they wait.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import obstore
+from obstore.exceptions import NotFoundError
+from obstore.store import ObjectStore, from_url
+
+from .locations import Location
+
+_CLIENT_OPTIONS = frozenset(
+    ("allow_http", "allow_invalid_certificates", "connect_timeout", "timeout", "proxy_url", "user_agent")
+)
+_NOT_FOR_OBSTORE = ("conditional_put", "copy_if_not_exists", "s3_allow_unsafe_rename", "locking_provider")
+
+
+def read_commit(location: Location, version: int) -> list[dict[str, Any]] | None:
+    """The actions of one commit, or None where its log file is not there (any more)."""
+    text = read_file(location, f"_delta_log/{version:020}.json")
+    if text is None:
+        return None
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def commit_info(actions: list[dict[str, Any]]) -> dict[str, Any]:
+    """The ``commitInfo`` action, empty where there is none."""
+    for action in actions:
+        info = action.get("commitInfo")
+        if isinstance(info, dict):
+            return info
+    return {}
+
+
+def find_commit(
+    location: Location, after: int, name: str, value: str, most: int = 200
+) -> tuple[int, dict[str, Any]] | None:
+    """The first commit after a version whose ``commitInfo`` has this value; looks at ``most`` versions."""
+    for version in range(after + 1, after + 1 + most):
+        actions = read_commit(location, version)
+        if actions is None:
+            return None
+        info = commit_info(actions)
+        if info.get(name) == value:
+            return version, info
+    return None
+
+
+def read_file(location: Location, path: str) -> bytes | None:
+    """A small file below the location, or None."""
+    folder = location.local_path
+    try:
+        if folder is not None:
+            with open(os.path.join(folder, path), "rb") as file:
+                return file.read()
+        return bytes(obstore.get(open_store(location), path).bytes())
+    except (FileNotFoundError, NotFoundError):
+        return None
+
+
+def list_folders(location: Location) -> list[str]:
+    """The names of the tables directly below a place in an object store."""
+    store = open_store(location)
+    prefixes = obstore.list_with_delimiter(store)["common_prefixes"]
+    names = [str(prefix).rstrip("/").rsplit("/", 1)[-1] for prefix in prefixes]
+    return [name for name in names if _has_log(store, name)]
+
+
+def delete_folder(location: Location) -> None:
+    """Remove everything below a place in an object store."""
+    store = open_store(location)
+    for page in obstore.list(store):
+        obstore.delete(store, [item["path"] for item in page])
+
+
+def delete_file(location: Location, path: str) -> None:
+    """Remove one object."""
+    obstore.delete(open_store(location), path)
+
+
+def open_store(location: Location) -> ObjectStore:
+    """The object store of a place, its paths relative to it, with delta-rs's storage options."""
+    config: dict[str, str] = {}
+    client: dict[str, Any] = {}
+    for name, value in location.options.items():
+        plain = name.lower().removeprefix("aws_").removeprefix("azure_").removeprefix("google_")
+        if plain in _CLIENT_OPTIONS:
+            client[plain] = value.lower() == "true" if plain.startswith("allow") else value
+        elif plain not in _NOT_FOR_OBSTORE:
+            config[name.lower()] = value
+    if "endpoint" in {name.removeprefix("aws_").removesuffix("_url") for name in config}:
+        config.setdefault("aws_virtual_hosted_style_request", "false")
+    return from_url(location.uri, config=config or None, client_options=client or None)  # type: ignore[call-overload, no-any-return]
+
+
+def _has_log(store: ObjectStore, name: str) -> bool:
+    for page in obstore.list(store, f"{name}/_delta_log", chunk_size=1):
+        return len(page) > 0
+    return False

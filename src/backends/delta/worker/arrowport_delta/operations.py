@@ -1,0 +1,50 @@
+"""The operations by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import dml, listing, loads, reads, upkeep
+from .requests import Context, Handler
+
+
+def ping(_context: Context) -> dict[str, Any]:
+    """Say that the worker answers."""
+    return {}
+
+
+def memory(_context: Context) -> dict[str, Any]:
+    """Resident bytes of the worker."""
+    import resource
+    import sys
+
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            pages = int(file.read().split()[1])
+        return {"rss": pages * resource.getpagesize()}
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {"rss": peak if sys.platform == "darwin" else peak * 1024}
+
+
+def handlers() -> dict[str, Handler]:
+    """Every operation that a request may name."""
+    return {
+        "ping": ping,
+        "memory": memory,
+        "load": loads.load,
+        "read": reads.read,
+        "changes": reads.changes,
+        "info": listing.info,
+        "list": listing.list_tables,
+        "history": listing.history,
+        "delete": dml.delete,
+        "update": dml.update,
+        "vacuum": upkeep.vacuum,
+        "optimize": upkeep.optimize,
+        "z-order": upkeep.z_order,
+        "restore": upkeep.restore,
+        "checkpoint": upkeep.checkpoint,
+        "clean-log": upkeep.clean_log,
+        "properties": upkeep.set_properties,
+    }

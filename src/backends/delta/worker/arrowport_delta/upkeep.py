@@ -1,0 +1,163 @@
+"""Upkeep: vacuum, optimize, z-order, restore, checkpoint, log cleanup, properties."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from deltalake import CommitProperties, DeltaTable
+
+from .commits import NO_HOOKS
+from .dml import change
+from .errors import WorkerError
+from .loads import writer_properties
+from .locations import open_table
+from .requests import Context
+from .versions import open_at, version_at
+
+_DEFAULT_RETENTION_HOURS = 168
+_HOURS = {"hour": 1, "day": 24, "week": 168}
+
+
+def vacuum(context: Context) -> dict[str, Any]:
+    """List (dry run) or remove files that no version within the retention needs."""
+    args = context.args
+    table = open_table(context.location)
+    hours = args.find_int("retention_hours")
+    force = args.flag("force")
+    dry_run = args.flag("dry_run", True)
+    least = retention_hours(table, args.integer("version_retention_hours", _DEFAULT_RETENTION_HOURS))
+    if hours is None:
+        hours = least
+    if hours < 0:
+        raise WorkerError("invalid", "retention_hours must not be negative.")
+    if hours < least and not force:
+        raise WorkerError(
+            "invalid",
+            f"retention_hours must be at least {least}, the table's retention; force: true goes below it.",
+        )
+    files = table.vacuum(
+        retention_hours=hours,
+        dry_run=dry_run,
+        enforce_retention_duration=False,
+        full=args.flag("full", True),
+        post_commithook_properties=NO_HOOKS,
+    )
+    return {"files": files, "deleted": 0 if dry_run else len(files), "dry_run": dry_run}
+
+
+def retention_hours(table: DeltaTable, default: int) -> int:
+    """Hours that removed files are kept: the table's property, else the default."""
+    text = table.metadata().configuration.get("delta.deletedFileRetentionDuration")
+    match = re.fullmatch(r"(?:interval\s+)?(\d+)\s+(hour|day|week)s?", (text or "").strip().lower())
+    return default if match is None else int(match.group(1)) * _HOURS[match.group(2)]
+
+
+def optimize(context: Context) -> dict[str, Any]:
+    """Gather small files into larger ones; loads go on meanwhile."""
+    args = context.args
+    partition = [(name, "=", value) for name, value in args.mapping("partition").items()]
+    table = open_table(context.location)
+    _check_partition(table, [name for name, _, _ in partition])
+    before = table.version()
+    metrics = table.optimize.compact(
+        partition_filters=partition or None,
+        target_size=args.find_int("target_size"),
+        writer_properties=writer_properties(args.find_text("compression") or "snappy"),
+        commit_properties=_commit_properties(context),
+        post_commithook_properties=NO_HOOKS,
+    )
+    return _outcome(table, before, metrics)
+
+
+def z_order(context: Context) -> dict[str, Any]:
+    """Rewrite files so that rows with near values in the columns are near."""
+    args = context.args
+    columns = args.texts("columns")
+    table = open_table(context.location)
+    known = {str(field.name) for field in table.schema().fields}
+    if not columns:
+        raise WorkerError("invalid", "columns must name at least one column.")
+    for name in columns:
+        if name not in known:
+            raise WorkerError("invalid", f"The table has no column {name!r}.")
+        if name in table.metadata().partition_columns:
+            raise WorkerError("invalid", f"{name!r} is a partition column; z-order takes other columns.")
+    before = table.version()
+    metrics = table.optimize.z_order(
+        columns,
+        target_size=args.find_int("target_size"),
+        writer_properties=writer_properties(args.find_text("compression") or "snappy"),
+        commit_properties=_commit_properties(context),
+        post_commithook_properties=NO_HOOKS,
+    )
+    return _outcome(table, before, metrics)
+
+
+def restore(context: Context) -> dict[str, Any]:
+    """Make an earlier version the latest again, as a new commit."""
+    args = context.args
+    version = args.find_int("version")
+    timestamp = args.find_text("timestamp")
+    if (version is None) == (timestamp is None):
+        raise WorkerError("invalid", "Give a version or a timestamp.")
+    latest = context.cached.require()
+    wanted = version if version is not None else version_at(latest, timestamp or "")
+    open_at(context, latest, wanted)
+
+    def run(table: DeltaTable, properties: CommitProperties) -> dict[str, Any]:
+        if table.version() == wanted:
+            return {}
+        return table.restore(wanted, commit_properties=properties, post_commithook_properties=NO_HOOKS)
+
+    return {**change(context, run), "restored_version": wanted}
+
+
+def checkpoint(context: Context) -> dict[str, Any]:
+    """Write a checkpoint of the latest version."""
+    table = open_table(context.location)
+    table.create_checkpoint()
+    return {"version": table.version()}
+
+
+def clean_log(context: Context) -> dict[str, Any]:
+    """Remove log files that are older than the log's retention and not needed any more."""
+    table = open_table(context.location)
+    table.cleanup_metadata()
+    return {"version": table.version()}
+
+
+def set_properties(context: Context) -> dict[str, Any]:
+    """Set table properties."""
+    properties = context.args.mapping("properties")
+    if not properties:
+        raise WorkerError("invalid", "properties must name at least one property.")
+
+    def run(table: DeltaTable, commit: CommitProperties) -> dict[str, Any]:
+        try:
+            table.alter.set_table_properties(properties, commit_properties=commit)
+        except Exception as error:
+            if "property" in str(error).lower():
+                raise WorkerError("invalid", "A property is not one that Delta tables have.") from error
+            raise
+        return {}
+
+    result = change(context, run)
+    return {"version": result["version"], "properties": context.cached.require().metadata().configuration}
+
+
+def _commit_properties(context: Context) -> CommitProperties:
+    return CommitProperties(max_commit_retries=15 if context.args.integer("max_commit_retries", 3) else 0)
+
+
+def _check_partition(table: DeltaTable, names: list[str]) -> None:
+    for name in names:
+        if name not in table.metadata().partition_columns:
+            raise WorkerError("invalid", f"{name!r} is no partition column of the table.")
+
+
+def _outcome(table: DeltaTable, before: int, metrics: dict[str, Any]) -> dict[str, Any]:
+    table.update_incremental()
+    plain = {name: json.loads(value) if isinstance(value, str) else value for name, value in metrics.items()}
+    return {"version": table.version(), "changed": table.version() != before, "metrics": plain}

@@ -1,0 +1,51 @@
+import { spawn } from 'node:child_process';
+
+/** How a command ended. */
+export interface CommandOutcome {
+  /** Null when a signal ended it. */
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  /** The last 64 KiB. */
+  readonly stderr: string;
+}
+
+/** How a command is run. */
+export interface CommandOptions {
+  /** The whole environment of the command. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly workingFolder?: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+const KEPT_CHARACTERS = 64 * 1024;
+
+/** Runs a program to its end, without a shell. Resolves to undefined when there is no such program. */
+export function runCommand(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<CommandOutcome | undefined> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      env: { ...options.environment },
+      cwd: options.workingFolder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: options.timeoutMs,
+      signal: options.signal,
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr = (stderr + text).slice(-KEPT_CHARACTERS);
+    });
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'EACCES') resolve(undefined);
+      else reject(error);
+    });
+    child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
+  });
+}
