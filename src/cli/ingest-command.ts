@@ -182,17 +182,28 @@ async function findDefaultCompression(stream: string, host: CliHost): Promise<Bo
     return toBodyCompression(config.streams[stream]?.compression ?? config.compression);
   } catch (error) {
     if (!(error instanceof ArrowportError)) throw error;
-    return toBodyCompression(readCompression(host.env['ARROWPORT_COMPRESSION'] || 'zstd:3'));
+    const asked = host.env['ARROWPORT_COMPRESSION'] || 'zstd:3';
+    const compression = findCompression(asked);
+    if (compression !== undefined) return toBodyCompression(compression);
+    throw new CliFailure('usage', `ARROWPORT_COMPRESSION is ${JSON.stringify(asked)}: ${compressionRule}`);
   }
 }
 
+const compressionRule = 'use zstd, lz4 or none, with a level as in zstd:3';
+
 function readCompression(text: string): Compression {
+  const compression = findCompression(text);
+  if (compression === undefined) throw new InvalidArgumentError(`${compressionRule}.`);
+  return compression;
+}
+
+function findCompression(text: string): Compression | undefined {
   const match = /^(zstd|lz4|none)(?::(\d{1,2}))?$/.exec(text);
-  const level = match?.[2] === undefined ? null : Number(match[2]);
-  if (match === null || (level !== null && (level < 1 || level > 22))) {
-    throw new InvalidArgumentError('use zstd, lz4 or none, with a level as in zstd:3.');
-  }
-  return { algorithm: match[1] as Algorithm, level: level ?? (match[1] === 'zstd' ? 3 : null) };
+  if (match === null) return undefined;
+  const algorithm = match[1] as Algorithm;
+  const level = match[2] === undefined ? null : Number(match[2]);
+  if (level !== null && (algorithm === 'none' || level < 1 || level > 22)) return undefined;
+  return { algorithm, level: level ?? (algorithm === 'zstd' ? 3 : null) };
 }
 
 function readCount(text: string): number {
