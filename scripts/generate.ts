@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { configJsonSchema } from '../src/config/json-schema.ts';
+import { renderCliPage } from './reference/cli-page.ts';
 import { renderConfigPage } from './reference/config-page.ts';
 import { renderErrorsPage } from './reference/errors-page.ts';
 import { renderHttpPage, renderOpenApi } from './reference/http-page.ts';
@@ -11,6 +12,7 @@ const root = join(import.meta.dirname, '..');
 /** Every file of the repository that is made from the sources: its path, and what its text must be. */
 const generatedFiles: Readonly<Record<string, () => string>> = {
   'config/arrowport.schema.json': () => `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
+  'docs/reference/cli.md': renderCliPage,
   'docs/reference/config.md': renderConfigPage,
   'docs/reference/errors.md': renderErrorsPage,
   'docs/reference/http.md': renderHttpPage,
