@@ -128,8 +128,8 @@ async function* readMessages(input: ArrowInput, stream: IpcStream): AsyncGenerat
 
 async function* encodeTable(input: TableInput, options: EncodingOptions): AsyncGenerator<OutgoingMessage> {
   const size = { rows: options.batchRows ?? defaultBatchRows, bytes: batchBytes };
-  const { batches } = await input.open(size);
   try {
+    const { batches } = await input.open(size);
     for await (const { columns, rows } of batches)
       yield await encodeBatch(columns, rows, options.compression);
   } catch (error) {

@@ -140,7 +140,9 @@ class InputOpener {
 export function unreadable(name: string, error: unknown): CliFailure {
   if (error instanceof CliFailure) return error;
   const text = error instanceof Error ? error.message : String(error);
-  return new CliFailure('refused', `${name} cannot be read: ${text}`, { cause: error });
+  // DuckDB says what is wrong in the first paragraph, and then all its settings.
+  const [reason] = text.split('\n\n');
+  return new CliFailure('refused', `${name} cannot be read: ${reason}`, { cause: error });
 }
 
 async function openArrow(chunks: AsyncIterable<Uint8Array>, name: string): Promise<IpcStream> {
