@@ -36,6 +36,9 @@ export interface CallRunner {
 /** When a client may try again after SHUTTING_DOWN: another server, or this one restarted. */
 const RETRY_AFTER_MS = 1000;
 
+/** Calls whose errors the observer of the ingest path is told of, which logs them. */
+const OBSERVED_CALLS: ReadonlySet<string> = new Set(['DoPut']);
+
 /** How long a client may take to read its answer before the stream is reset. */
 const UNREAD_ANSWER_MS = 30_000;
 
@@ -66,9 +69,12 @@ export function createCallRunner(logger: EndpointLogger): CallRunner {
       if (draining) throw shuttingDownError();
       answer.succeed(await body(scope));
     } catch (thrown) {
-      if (isUnexpected(thrown))
-        logger.error({ err: thrown, requestId: scope.requestId, call: name }, 'Flight call failed');
-      answer.fail(toStatus(thrown, scope.requestId));
+      // Streams of an ended call fail with errors of their own; what ended the call is the answer.
+      const error = isUnexpected(thrown) && scope.signal.aborted ? scope.signal.reason : thrown;
+      if (isUnexpected(error) && !OBSERVED_CALLS.has(name)) {
+        logger.error({ err: error, request_id: scope.requestId, call: name }, 'call failed');
+      }
+      answer.fail(toStatus(error, scope.requestId));
     }
     scope.transport.closeWithin(UNREAD_ANSWER_MS);
   };

@@ -21,6 +21,9 @@ export interface CallScope {
   abort(error: ArrowportError): void;
 }
 
+const REQUEST_ID_HEADER = 'x-request-id';
+const REQUEST_ID = /^[A-Za-z0-9._:/+=@-]{1,128}$/;
+
 /** Opens the scope of a call; once per call, at its very start. */
 export function openCallScope(call: ServerCall): CallScope {
   const controller = new AbortController();
@@ -29,10 +32,16 @@ export function openCallScope(call: ServerCall): CallScope {
   const onCancelled = () => abort(transport.libraryError() ?? cancelledError());
   if (call.cancelled) onCancelled();
   else call.once('cancelled', onCancelled);
-  return { requestId: randomUUID(), signal: controller.signal, transport, abort };
+  return { requestId: readRequestId(call.metadata), signal: controller.signal, transport, abort };
 }
 
 /** Throws the error that ended the call, if one did. */
 export function throwIfEnded(signal: AbortSignal): void {
   if (signal.aborted) throw signal.reason;
+}
+
+/** The client's `x-request-id` when it may stand in a log line as it is, else a new one. */
+function readRequestId(metadata: Metadata): string {
+  const given = String(metadata.get(REQUEST_ID_HEADER)[0] ?? '');
+  return REQUEST_ID.test(given) ? given : randomUUID();
 }

@@ -84,7 +84,10 @@ async function* readFrames(first: FlightData, source: FrameSource): AsyncGenerat
   let data: FlightData | undefined = first;
   while (data !== undefined) {
     // Messages that carry application metadata only are allowed anywhere and say nothing of the rows.
-    if (data.header.length > 0 || data.body.length > 0) yield { header: data.header, body: data.body };
+    if (data.header.length > 0 || data.body.length > 0) {
+      // The header outlives the body's copy in aligned memory; as a view it would keep the whole message with it.
+      yield { header: new Uint8Array(data.header), body: data.body };
+    }
     data = await source.next();
   }
 }

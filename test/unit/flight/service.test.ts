@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { codecs } from '../../../src/endpoints/flight/messages.ts';
 import { ArrowportError } from '../../../src/errors.ts';
 import { skipWithoutPython } from '../../support/python.ts';
 import { readAttempt, readValue, runClient } from './flight-client.ts';
@@ -140,11 +141,37 @@ test('requests that are not their message, too large or of no such method are re
   assert.equal((await readEnd(nothing)).status, '12');
 });
 
-test('every answer carries its request id', { skip }, async (t) => {
+test('an action that fails unexpectedly says so in the log, and to the client only that it did', async (t) => {
+  const server = await startFlightServer(t, {
+    operations: {
+      readiness: async () => {
+        throw new Error('the password is hunter2');
+      },
+    },
+  });
+  const failing = connectRaw(t, server.port).call('DoAction', { 'x-request-id': 'request-7' });
+  failing.end(frame(codecs.action.encode({ type: 'healthcheck', body: Buffer.alloc(0) })));
+  const { status, message } = await readEnd(failing);
+  assert.equal(status, '13');
+  assert.match(String(message), /^INTERNAL: /);
+  assert.doesNotMatch(String(message), /hunter2/);
+  const [line] = server.logged as { err?: Error; request_id?: string }[];
+  assert.match(String(line?.err), /hunter2/);
+  assert.equal(line?.request_id, 'request-7');
+});
+
+test('every answer carries its request id: the one of the client, or a new one', async (t) => {
   const server = await startFlightServer(t);
-  const refused = connectRaw(t, server.port).call('DoPut');
-  refused.end();
-  const { trailers } = await readEnd(refused);
-  assert.match(String(trailers['arrowport-request-id']), /^[\w-]{20,}$/);
+  const { call } = connectRaw(t, server.port);
+  const readTrailers = async (headers?: Record<string, string>) => {
+    const refused = call('DoPut', headers);
+    refused.end();
+    return (await readEnd(refused)).trailers;
+  };
+  const trailers = await readTrailers({ 'x-request-id': 'load-7' });
+  assert.equal(trailers['arrowport-request-id'], 'load-7');
   assert.equal(trailers['arrowport-outcome'], 'rejected');
+  for (const headers of [{}, { 'x-request-id': 'two words' }]) {
+    assert.match(String((await readTrailers(headers))['arrowport-request-id']), /^[0-9a-f-]{36}$/);
+  }
 });
