@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { flightService } from '../../../src/endpoints/flight/service.ts';
+import { trailer } from '../../../src/endpoints/flight/status.ts';
+import { repositoryRoot } from '../../support/repository.ts';
+
+test('the reference names every call of the service and every trailer', () => {
+  const reference = readFileSync(join(repositoryRoot, 'docs', 'reference', 'flight.md'), 'utf8');
+  for (const name of [...Object.keys(flightService), ...Object.values(trailer)]) {
+    assert.ok(reference.includes(`\`${name}\``), name);
+  }
+});
