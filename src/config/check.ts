@@ -1,4 +1,5 @@
 import type { $ZodIssue } from 'zod/v4/core';
+import { findTargetFault } from '../router/config.ts';
 import { freezeDeep } from './immutable.ts';
 import { describeExpected, findSchema, listKeys } from './options.ts';
 import { type ConfigPath, describePath, isWithin } from './path.ts';
@@ -38,10 +39,13 @@ export function checkSources(sources: ConfigSources): Config {
   // round may uncover the next level.
   for (let round = 0; ; round++) {
     const result = configSchema.safeParse(root.value);
-    if (result.success) return freezeDeep(result.data);
-    const issues = result.error.issues;
+    const issues = result.error?.issues ?? [];
     const adapted = round < 8 && issues.map((issue) => adapt(root, issue, sources)).includes(true);
-    if (!adapted) throw createConfigError(issues.flatMap((issue) => describeIssue(issue, root, sources)));
+    if (adapted) continue;
+    const problems = issues.flatMap((issue) => describeIssue(issue, root, sources));
+    problems.push(...listTargetFaults(root.value, sources));
+    if (!result.success || problems.length > 0) throw createConfigError(problems);
+    return freezeDeep(result.data);
   }
 }
 
@@ -50,6 +54,24 @@ function createRoot({ document, streams, overrides }: ConfigSources): Tree {
   if (streams !== null) replaceAt(root, ['streams'], valueAt(streams.value, ['streams']));
   for (const { path, value } of overrides) replaceAt(root, path, value);
   return root;
+}
+
+/** What a table may be called depends on the backend, which the root may give: hence not in the schema of a route. */
+function listTargetFaults(value: unknown, sources: ConfigSources): ConfigProblem[] {
+  const streams = valueAt(value, ['streams']);
+  if (typeof streams !== 'object' || streams === null) return [];
+  return Object.entries(streams).flatMap(([name, route]) => {
+    const path = ['streams', name, 'target_table'];
+    const target = valueAt(route, ['target_table']);
+    const backend = valueAt(route, ['storage_backend']) ?? valueAt(value, ['storage_backend']);
+    const text =
+      typeof target === 'string'
+        ? findTargetFault(target, backend === 'delta' ? 'delta' : 'duckdb')
+        : undefined;
+    return text === undefined
+      ? []
+      : [{ place: findPlace(path, 'value', sources), subject: describePath(path), text }];
+  });
 }
 
 /** Whether the value at fault could be turned into one that may pass. */
