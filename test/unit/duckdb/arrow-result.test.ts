@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import {
+  encodeRecordBatchMessage,
+  encodeSchemaMessage,
+  endOfStream,
+  frameMetadata,
+} from '../../../src/arrow/stream-writer.ts';
+import { readArrowResult } from '../../../src/backends/duckdb/arrow-result.ts';
+import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
+import { type CleanupOwner, makeTempFolder } from '../../support/temp-folder.ts';
+
+/** Enough rows for several chunks of DuckDB's, with its own examples of every type. */
+const everyType = 'SELECT * FROM test_all_types(), range(1500)';
+
+const settings = [
+  '',
+  'SET arrow_large_buffer_size = true',
+  'SET produce_arrow_string_view = true',
+  'SET arrow_output_list_view = true',
+  "SET arrow_lossless_conversion = true; SET arrow_output_version = '1.5'",
+];
+
+async function connect(owner: CleanupOwner): Promise<DuckDBConnection> {
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  owner.after(() => {
+    connection.closeSync();
+    instance.closeSync();
+  });
+  return connection;
+}
+
+async function exportQuery(connection: DuckDBConnection, sql: string, rows: number): Promise<Buffer> {
+  const { schema, batches } = readArrowResult(await connection.stream(sql), { rows, bytes: 1 << 26 });
+  const parts: Uint8Array[] = [frameMetadata(encodeSchemaMessage(schema))];
+  for await (const batch of batches) {
+    const message = await encodeRecordBatchMessage(batch.columns, batch.rows, { codec: 'lz4-frame' });
+    parts.push(frameMetadata(message.metadata), message.body);
+  }
+  return Buffer.concat([...parts, endOfStream]);
+}
+
+const compare = `
+import duckdb, json, sys, pyarrow as pa
+sql, path, setting = sys.argv[1:4]
+connection = duckdb.connect()
+if setting: connection.execute(setting)
+wanted = connection.sql(sql).to_arrow_table()
+found = pa.ipc.open_stream(path).read_all()
+found.validate()
+differences = []
+for name in wanted.column_names:
+    a, b = wanted[name], found[name]
+    if pa.types.is_dictionary(a.type): a = a.cast(a.type.value_type)
+    if a.type != b.type: differences.append('%s is %s, wanted %s' % (name, b.type, a.type))
+    elif not a.equals(b) and repr(a.to_pylist()) != repr(b.to_pylist()): differences.append('%s has other values' % name)
+print(json.dumps({'differences': differences, 'columns': found.num_columns, 'rows': found.num_rows}))
+`;
+
+for (const setting of settings) {
+  test(`results are the Arrow that DuckDB itself makes (${setting || 'its defaults'})`, {
+    skip: skipWithoutPython,
+  }, async (t) => {
+    const connection = await connect(t);
+    if (setting !== '') await connection.run(setting);
+    const path = join(makeTempFolder(t), 'result.arrows');
+    writeFileSync(path, await exportQuery(connection, everyType, 777));
+    const answer = await runPythonJson<{ differences: string[]; columns: number; rows: number }>(compare, [
+      everyType,
+      path,
+      setting,
+    ]);
+    assert.deepEqual(answer.differences, []);
+    assert.equal(answer.rows, 4500);
+    assert.ok(answer.columns > 50);
+  });
+}
+
+test('batches have the rows that were asked for, whatever the chunks of DuckDB are', async (t) => {
+  const connection = await connect(t);
+  const result = await connection.stream('SELECT i, i % 3 = 0 AS b FROM range(10000) r(i) WHERE i % 7 < 5');
+  const { batches } = readArrowResult(result, { rows: 3000, bytes: 1 << 26 });
+  const rows: number[] = [];
+  for await (const batch of batches) rows.push(batch.rows);
+  assert.deepEqual(rows, [3000, 3000, 1144]);
+});
+
+test('a batch is also full at a number of bytes', async (t) => {
+  const connection = await connect(t);
+  const result = await connection.stream("SELECT repeat('x', 1000) AS text FROM range(10000)");
+  const { batches } = readArrowResult(result, { rows: 1_000_000, bytes: 3_000_000 });
+  const rows: number[] = [];
+  for await (const batch of batches) rows.push(batch.rows);
+  assert.deepEqual(rows, [4096, 4096, 1808]);
+});
+
+test('a result without rows has its schema and no batch', async (t) => {
+  const connection = await connect(t);
+  const result = await connection.stream("SELECT 1::DECIMAL(20, 3) AS d, now() AS t, 'x' AS s WHERE false");
+  const { schema, batches } = readArrowResult(result, { rows: 10, bytes: 1000 });
+  assert.deepEqual(
+    schema.fields.map(({ name, type }) => [name, type.kind]),
+    [
+      ['d', 'decimal'],
+      ['t', 'timestamp'],
+      ['s', 'utf8'],
+    ],
+  );
+  for await (const batch of batches) assert.fail(`a batch of ${batch.rows} rows`);
+});
+
+test('a failure in the middle of a result passes through', async (t) => {
+  const connection = await connect(t);
+  const sql = "SELECT CASE WHEN i = 90000 THEN error('too far') ELSE i END AS i FROM range(100000) r(i)";
+  await assert.rejects(async () => {
+    const { batches } = readArrowResult(await connection.stream(sql), { rows: 1000, bytes: 1 << 20 });
+    for await (const batch of batches) assert.ok(batch.rows > 0);
+  }, /too far/);
+});
