@@ -1,5 +1,5 @@
 import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
-import { ArrowportError, type ErrorCode, toArrowportError } from '../../errors.ts';
+import { ArrowportError, toArrowportError } from '../../errors.ts';
 
 /** The trailers that an error of Arrowport carries over Flight. */
 export const trailer = {
@@ -47,28 +47,57 @@ export function toStatus(thrown: unknown, requestId: string): StatusObject {
   };
 }
 
-/** What the gRPC library itself answers with, by status code, in the words of the error table. */
-const codesOfLibraryStatus: ReadonlyMap<number, ErrorCode> = new Map([
-  [status.RESOURCE_EXHAUSTED, 'BODY_TOO_LARGE'],
-  [status.DEADLINE_EXCEEDED, 'DEADLINE_EXCEEDED'],
-  [status.INTERNAL, 'INTERNAL'],
-  [status.UNKNOWN, 'INTERNAL'],
-]);
-
 /** The error that a status stands for which the gRPC library made by itself; undefined for OK and Arrowport's own. */
 export function findLibraryError(headers: Readonly<Record<string, unknown>>): ArrowportError | undefined {
-  const code = codesOfLibraryStatus.get(Number(headers['grpc-status']));
-  if (code === undefined || headers[trailer.errorCode] !== undefined) return undefined;
-  if (code === 'BODY_TOO_LARGE') {
-    const [, bytes] = /larger than max \((\d+)/.exec(decodeURI(String(headers['grpc-message']))) ?? [];
-    const size = bytes === undefined ? 'A message' : `A message of ${bytes} bytes`;
-    const details = { limit: 'limits.max_message_bytes' };
-    return new ArrowportError(code, `${size} is over limits.max_message_bytes.`, { details });
-  }
-  if (code === 'DEADLINE_EXCEEDED') {
-    return new ArrowportError(code, 'The deadline that the client set passed before the commit.');
-  }
-  return new ArrowportError(code, 'The server could not read or answer the call.');
+  if (headers[trailer.errorCode] !== undefined) return undefined;
+  const text = decodeURI(String(headers['grpc-message'] ?? ''));
+  const known = libraryErrors.find(
+    ({ status, text: pattern }) => status === Number(headers['grpc-status']) && pattern.test(text),
+  );
+  return known?.error(text);
+}
+
+interface LibraryError {
+  readonly status: number;
+  readonly text: RegExp;
+  error(text: string): ArrowportError;
+}
+
+/** What the gRPC library itself answers with, in the words of the error table; the first that fits counts. */
+const libraryErrors: readonly LibraryError[] = [
+  { status: status.RESOURCE_EXHAUSTED, text: /^/, error: tooLargeError },
+  {
+    status: status.DEADLINE_EXCEEDED,
+    text: /^/,
+    error: () =>
+      new ArrowportError('DEADLINE_EXCEEDED', 'The deadline that the client set passed before the commit.'),
+  },
+  {
+    status: status.UNIMPLEMENTED,
+    text: /compressed with unsupported encoding/,
+    error: () =>
+      new ArrowportError(
+        'CODEC_UNSUPPORTED',
+        'The gRPC message encoding is not one of identity, gzip and deflate.',
+      ),
+  },
+  {
+    status: status.INTERNAL,
+    text: /decompress/,
+    error: () => new ArrowportError('IPC_MALFORMED', 'A gRPC message cannot be decompressed.'),
+  },
+  ...[status.INTERNAL, status.UNKNOWN].map((code) => ({
+    status: code,
+    text: /^/,
+    error: () => new ArrowportError('INTERNAL', 'The server could not read or answer the call.'),
+  })),
+];
+
+function tooLargeError(text: string): ArrowportError {
+  const [, bytes] = /larger than max \((\d+)/.exec(text) ?? [];
+  const size = bytes === undefined ? 'A message' : `A message of ${bytes} bytes`;
+  const details = { limit: 'limits.max_message_bytes' };
+  return new ArrowportError('BODY_TOO_LARGE', `${size} is over limits.max_message_bytes.`, { details });
 }
 
 /** The headers of a status with the code, the message and the trailers of an error in place of its own. */

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { codecs } from '../../../src/endpoints/flight/messages.ts';
 import { ArrowportError } from '../../../src/errors.ts';
@@ -174,4 +177,42 @@ test('every answer carries its request id: the one of the client, or a new one',
   for (const headers of [{}, { 'x-request-id': 'two words' }]) {
     assert.match(String((await readTrailers(headers))['arrowport-request-id']), /^[0-9a-f-]{36}$/);
   }
+});
+
+test('gRPC messages that cannot be decompressed, or only by other servers, are the client’s fault', async (t) => {
+  const server = await startFlightServer(t);
+  const { call } = connectRaw(t, server.port);
+  const compressed = frame(Buffer.from('not gzip'));
+  compressed[0] = 1;
+  for (const [encoding, code] of [
+    ['gzip', 'IPC_MALFORMED'],
+    ['snappy', 'CODEC_UNSUPPORTED'],
+  ] as const) {
+    for (const method of ['DoPut', 'DoAction']) {
+      const stream = call(method, { 'grpc-encoding': encoding });
+      stream.end(compressed);
+      const { status, trailers } = await readEnd(stream);
+      assert.equal(status, '3', method);
+      assert.equal(trailers['arrowport-error-code'], code, method);
+    }
+  }
+});
+
+test('bytes that are no HTTP/2 after its preface harm nobody', async (t) => {
+  const server = await startFlightServer(t);
+  for (let round = 0; round < 30; round++) {
+    const socket = connect(server.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    if (round % 2 === 0) socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
+    socket.write(randomBytes(200));
+    const closed = once(socket.resume(), 'close');
+    if (round % 3 === 0) socket.resetAndDestroy();
+    else socket.end();
+    await closed;
+  }
+  const refused = connectRaw(t, server.port).call('DoPut');
+  refused.end();
+  assert.equal((await readEnd(refused)).status, '3');
 });
