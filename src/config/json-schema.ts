@@ -16,23 +16,32 @@ export function configJsonSchema(): JsonSchema {
   };
 }
 
-/** Values that a number or a truth value may be taken from: a variable, as in `${PORT}`. */
+/** A value that a variable is part of: what it holds is only known when the server starts. */
 const variable = { type: 'string', pattern: '\\$\\{' };
 
-function finish({ jsonSchema }: { jsonSchema: Record<string, unknown> }): void {
-  const { restart, expected, ...schema } = jsonSchema;
-  for (const key of ['restart', 'expected']) delete jsonSchema[key];
-  if (typeof expected === 'string' && schema['description'] === undefined)
-    jsonSchema['description'] = expected;
-  if (restart === true) jsonSchema['description'] = `${schema['description']} A change needs a restart.`;
+/** Keywords that say what a value must be, which a variable in its place need not be. */
+const constraints = ['type', 'minimum', 'maximum', 'enum', 'pattern'];
+
+interface GeneratedSchema {
+  readonly jsonSchema: Record<string, unknown>;
+  readonly path: readonly (string | number)[];
+}
+
+function finish({ jsonSchema, path }: GeneratedSchema): void {
+  const { restart, expected, description = expected, ...schema } = jsonSchema;
+  for (const key of Object.keys(jsonSchema)) delete jsonSchema[key];
+  if (schema['maximum'] === Number.MAX_SAFE_INTEGER) delete schema['maximum'];
+  Object.assign(jsonSchema, schema);
+  if (description !== undefined) {
+    jsonSchema['description'] = restart === true ? `${description} A change needs a restart.` : description;
+  }
   // The check takes a section with nothing in it as an empty one.
   if (schema['type'] === 'object') jsonSchema['type'] = ['object', 'null'];
-  if (schema['type'] !== 'integer' && schema['type'] !== 'number' && schema['type'] !== 'boolean') return;
-  const limits = ['type', 'minimum', 'maximum'].filter((key) => key in schema);
-  for (const key of limits) delete jsonSchema[key];
-  if (schema['maximum'] === Number.MAX_SAFE_INTEGER) delete schema['maximum'];
-  jsonSchema['anyOf'] = [
-    Object.fromEntries(limits.filter((key) => key in schema).map((key) => [key, schema[key]])),
-    variable,
-  ];
+  const isFree = schema['type'] === 'string' && !('enum' in schema) && !('pattern' in schema);
+  const isScalar =
+    typeof schema['type'] === 'string' && schema['type'] !== 'object' && schema['type'] !== 'array';
+  if (isFree || !isScalar || path.at(-1) === 'propertyNames') return;
+  const given = constraints.filter((key) => key in schema);
+  for (const key of given) delete jsonSchema[key];
+  jsonSchema['anyOf'] = [Object.fromEntries(given.map((key) => [key, schema[key]])), variable];
 }

@@ -17,7 +17,10 @@ const maxNodes = 200_000;
 const maxDepth = 64;
 const noChildren: ReadonlyMap<string, YamlEntry> = new Map();
 
-/** Turns the syntax tree into plain values and their places. */
+/**
+ * Turns the syntax tree into plain values and their places, once; what is wrong on the way (keys that are there
+ * twice, unset variables, floods of aliases) is gathered in `problems`, and the values mean nothing then.
+ */
 export class EntryReader {
   readonly problems: ConfigProblem[] = [];
   readonly #document: Document;
