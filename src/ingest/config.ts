@@ -5,7 +5,7 @@ export const ingestOptions = {
   limits: z
     .strictObject({
       max_body_bytes: z.int().min(1).nullable().default(null).meta({
-        description: 'Largest HTTP body, in bytes after `Content-Encoding`; `null`: any, it streams through.',
+        description: 'Largest HTTP body, in bytes as sent; `null`: any, it streams through.',
       }),
       max_message_bytes: z.int().min(1).max(4_294_967_295).default(268_435_456).meta({
         description: 'Largest single Arrow message, in bytes as sent and as decompressed.',
@@ -23,7 +23,6 @@ export const ingestOptions = {
       }),
       idle_timeout_seconds: z.int().min(1).max(86_400).default(60).meta({
         description: 'How long a load may send nothing before it is ended.',
-        restart: true,
       }),
     })
     .prefault({})
