@@ -79,8 +79,8 @@ async function ingest(
   if (files.filter((file) => file === '-').length > 1) {
     throw new CliFailure('usage', 'standard input can be read once: name - once');
   }
-  const { inputs, close } = await openInputs(files, options.format, host);
-  const progress = new IngestProgress(host.stderr, options.json === true);
+  const { inputs, findProgress, close } = await openInputs(files, options.format, host);
+  const progress = new IngestProgress(host.stderr, options.json === true, findProgress);
   try {
     const asked = options.compression === undefined ? null : toBodyCompression(options.compression);
     const source = createOutgoingStream(inputs, {

@@ -43,6 +43,8 @@ export type IngestInput = ArrowInput | TableInput;
 /** The inputs of one load, with what they hold open. */
 export interface IngestInputs {
   readonly inputs: readonly IngestInput[];
+  /** How much of the inputs is read, 0 to 1; undefined where that cannot be told. */
+  findProgress(): number | undefined;
   close(): Promise<void>;
 }
 
@@ -65,7 +67,12 @@ export async function openInputs(
   try {
     const inputs: IngestInput[] = [];
     for (const file of files) inputs.push(await opener.open(file));
-    return { inputs, close: () => opener.close() };
+    const isMeasured = inputs.every((input) => input.kind === 'arrow' && input.rereadable);
+    return {
+      inputs,
+      findProgress: () => (isMeasured ? opener.readBytes / opener.totalBytes : undefined),
+      close: () => opener.close(),
+    };
   } catch (error) {
     await opener.close();
     throw error;
@@ -73,6 +80,9 @@ export async function openInputs(
 }
 
 class InputOpener {
+  /** Of the files that are read here, not by DuckDB. */
+  totalBytes = 0;
+  readBytes = 0;
   readonly #forced: InputFormat | undefined;
   readonly #host: CliHost;
   #reader: FileReader | undefined;
@@ -90,15 +100,24 @@ class InputOpener {
     const format = this.#forced ?? findFormat(start, file);
     if (format === undefined) throw unknownFormat(file);
     if (format !== 'arrow') return this.#openTable(file, path, format);
-    const openStream = () => openArrow(createReadStream(path, { highWaterMark: 1 << 20 }), file);
+    const openStream = () => openArrow(this.#readFile(path), file);
     const { schema, schemaMetadata, messages } = await openStream();
     await messages[Symbol.asyncIterator]().return?.();
+    this.totalBytes += (await stat(path)).size;
+    this.readBytes = 0;
     return { kind: 'arrow', name: file, schema, schemaMetadata, rereadable: true, open: openStream };
   }
 
   async close(): Promise<void> {
     this.#reader?.close();
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async *#readFile(path: string): AsyncGenerator<Uint8Array> {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+      this.readBytes += chunk.length;
+      yield chunk;
+    }
   }
 
   async #openStandardInput(): Promise<IngestInput> {

@@ -8,6 +8,7 @@ import { runPython, runPythonJson, skipWithoutPython } from '../../support/pytho
 import { makeTempFolder } from '../../support/temp-folder.ts';
 import { answer, startIngestServer } from './ingest-server.ts';
 import { runCli } from './run-cli.ts';
+import { runOnTerminal } from './terminal.ts';
 
 const skip = skipWithoutPython;
 const threeColumns = `
@@ -321,4 +322,22 @@ test('other input is compressed as the configuration here or the environment say
   assert.equal(await send({}), 'lz4-frame');
   assert.equal(await send({ ARROWPORT_COMPRESSION: 'none' }), null);
   assert.equal(await send({ ARROWPORT_COMPRESSION: 'none' }, '--compression', 'zstd:9'), 'zstd');
+});
+
+test('on a terminal the progress shows rows, bytes and rows a second', { skip }, async (t) => {
+  const server = await startIngestServer(t, (request, response) => {
+    request.resume().once('end', () => {
+      const receipt = { commit_id: '01J', rows_processed: 1000, batches: 1, bytes: 1, table: 't' };
+      setTimeout(() => answer(response, 200, receipt), 400);
+    });
+    return true;
+  });
+  const folder = makeTempFolder(t);
+  writeFileSync(join(folder, 'a.arrows'), await arrowBytes(threeColumns));
+  writeFileSync(join(folder, 'a.csv'), 'id\n1\n');
+  const measured = await runOnTerminal(['ingest', 's', join(folder, 'a.arrows'), '--url', server.url]);
+  assert.match(measured, /█{24} 100 %.* 1,000 rows {2}\d+\.\d kB {2}.*rows\/s/);
+  assert.match(measured, /committed:.* 1,000 rows in t/);
+  const unmeasured = await runOnTerminal(['ingest', 's', join(folder, 'a.csv'), '--url', server.url]);
+  assert.match(unmeasured, /[⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏].* 1 rows {2}\d+/);
 });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
+import { skipWithoutPython } from '../../support/python.ts';
 import { answer, startIngestServer } from './ingest-server.ts';
-import { cleanEnvironment, mainPath, runCli } from './run-cli.ts';
+import { runCli } from './run-cli.ts';
+import { runOnTerminal } from './terminal.ts';
 
 const sensors = {
   stream: 'sensors',
@@ -89,27 +90,11 @@ test('what is no Arrowport server is told so', async (t) => {
   );
 });
 
-/** Runs a command on a pseudo-terminal and prints what it wrote as JSON. */
-const onTerminal = `
-import json, os, pty, sys
-chunks = []
-def read(fd):
-    data = os.read(fd, 65536)
-    chunks.append(data)
-    return b''
-sys.stdout.flush()
-pty.spawn(sys.argv[1:], read, lambda fd: b'')
-print(json.dumps(b''.join(chunks).decode()))
-`;
-
 test('on a terminal there are tables and colour, and NO_COLOR turns colour off', {
   skip: skipWithoutPython,
 }, async (t) => {
   const { url } = await startServer(t);
-  const run = (env: Record<string, string>) =>
-    runPythonJson<string>(onTerminal, [process.execPath, mainPath, 'streams', '--url', url], {
-      env: { ...cleanEnvironment(), TERM: 'xterm-256color', ...env },
-    });
+  const run = (env: Record<string, string>) => runOnTerminal(['streams', '--url', url], env);
   const coloured = await run({});
   assert.match(coloured, /1,234,567/);
   assert.match(coloured, /│/);

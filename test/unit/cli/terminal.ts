@@ -1,0 +1,22 @@
+import { runPythonJson } from '../../support/python.ts';
+import { cleanEnvironment, mainPath } from './run-cli.ts';
+
+const program = `
+import json, os, pty, sys
+chunks = []
+def read(fd):
+    chunks.append(os.read(fd, 65536))
+    return chunks[-1]
+pty.spawn(sys.argv[1:], read, lambda fd: b'')
+print('\\n' + json.dumps(b''.join(chunks).decode()))
+`;
+
+/** Runs a command on a pseudo-terminal and resolves with everything that it wrote there. */
+export function runOnTerminal(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  return runPythonJson<string>(program, [process.execPath, mainPath, ...args], {
+    env: { ...cleanEnvironment(), TERM: 'xterm-256color', ...env },
+  });
+}
