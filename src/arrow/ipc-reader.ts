@@ -1,13 +1,16 @@
 import type { StreamResources } from '../core/ingest.ts';
 import type { IpcMessage, IpcStream } from '../core/ipc-message.ts';
+import type { ArrowSchema } from '../core/schema.ts';
 import { ArrowportError } from '../errors.ts';
 import { FILE_MAGIC, findBodyFormat } from './body-format.ts';
 import { ByteSource } from './byte-source.ts';
+import { withDictionariesFirst } from './dictionaries-first.ts';
 import { readFileFooter } from './file-footer.ts';
 import { malformed, messageTooLarge, truncated } from './ipc-error.ts';
 import { assembleMessage, requireBatch, requireSchema } from './message-assembly.ts';
 import { iterateMessages, type MessageReader } from './message-sequence.ts';
 import { MAX_METADATA_BYTES, type MessageMetadata, readMessageMetadata } from './metadata.ts';
+import { readUnframedSchema } from './unframed-schema.ts';
 
 /** What a body is: an IPC stream, an IPC file, or whichever its first bytes tell. */
 export type IpcFormat = 'stream' | 'file' | 'sniff';
@@ -34,10 +37,9 @@ export async function openIpcBody(
   try {
     const isFile = await readStart(source, format);
     const reader = new IpcBodyReader(source, isFile, resources);
-    const first = await reader.readMetadata();
-    if (first === null) throw malformed('The body has no schema.');
-    const schema = requireSchema(first.decoded);
-    return { schema, schemaMetadata: first.metadata, messages: iterateMessages(reader) };
+    const { schema, metadata } = await reader.readSchema();
+    const ordered = isFile ? withDictionariesFirst(reader, schema, resources.limits.maxMessageBytes) : reader;
+    return { schema, schemaMetadata: metadata, messages: iterateMessages(ordered) };
   } catch (error) {
     await source.close();
     throw error;
@@ -110,7 +112,7 @@ class IpcBodyReader implements MessageReader {
   }
 
   async next(): Promise<IpcMessage | null> {
-    const read = await this.readMetadata();
+    const read = await this.#readMetadata();
     if (read === null) {
       await this.#readEnd();
       return null;
@@ -135,8 +137,30 @@ class IpcBodyReader implements MessageReader {
     }
   }
 
+  /** Resolves with the schema and the message that carries it. */
+  async readSchema(): Promise<{ schema: ArrowSchema; metadata: Uint8Array }> {
+    if (this.#isFile && (await this.#startsUnframed())) {
+      this.#sawSchema = true;
+      return readUnframedSchema(this.#source);
+    }
+    const first = await this.#readMetadata();
+    if (first === null) throw malformed('The body has no schema.');
+    return { schema: requireSchema(first.decoded), metadata: first.metadata };
+  }
+
+  /** Leaves out what pads the magic of a file to a writer's alignment; resolves with whether a bare schema follows. */
+  async #startsUnframed(): Promise<boolean> {
+    let word = await this.#source.take(4);
+    for (let skipped = 8; skipped < 64 && word.byteLength === 4 && readInt32(word) === 0; skipped += 4) {
+      word = await this.#source.take(4);
+    }
+    this.#source.unread(word);
+    const first = readInt32(word);
+    return first > 0 && first < SHORTEST_METADATA;
+  }
+
   /** Resolves with the metadata of the next message; null at the end marker or at the end of a stream. */
-  async readMetadata(): Promise<ReadMetadata | null> {
+  async #readMetadata(): Promise<ReadMetadata | null> {
     const length = await this.#readLength();
     if (length === 0) return null;
     const { maxMessageBytes } = this.#resources.limits;
@@ -157,8 +181,7 @@ class IpcBodyReader implements MessageReader {
   }
 
   async #readLength(): Promise<number> {
-    let prefix = await this.#source.take(4);
-    if (this.#isFile && !this.#sawSchema) prefix = await this.#skipPadding(prefix);
+    const prefix = await this.#source.take(4);
     if (prefix.byteLength === 0) return this.#endOfBody();
     if (prefix.byteLength < 4) throw truncated('The body ends in the middle of a message.');
     const first = readInt32(prefix);
@@ -180,15 +203,6 @@ class IpcBodyReader implements MessageReader {
     if (!this.#sawSchema) throw truncated('The body ends before its schema.');
     if (this.#isFile) throw truncated('The file ends before its footer.');
     return 0;
-  }
-
-  /** Some writers pad the magic of a file to their alignment. */
-  async #skipPadding(prefix: Uint8Array): Promise<Uint8Array> {
-    let word = prefix;
-    for (let skipped = 8; skipped < 64 && word.byteLength === 4 && readInt32(word) === 0; skipped += 4) {
-      word = await this.#source.take(4);
-    }
-    return word;
   }
 
   async #readEnd(): Promise<void> {

@@ -71,6 +71,7 @@ export function readTypeId(array: ArrayData, index: number): number {
  * children: the independent check of what the decoder promises.
  */
 export function touchArray(array: ArrayData): void {
+  if (array.field.type.kind === 'null' && array.dictionary === null) return;
   for (let index = 0; index < array.length; index++) {
     if (isSlotValid(array, index)) touchSlot(array, index);
   }

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Builder } from 'flatbuffers';
 import { openIpcBody } from '../../../src/arrow/ipc-reader.ts';
+import { endOfStream, frameMetadata } from '../../../src/arrow/stream-writer.ts';
 import { ArrowportError } from '../../../src/errors.ts';
-import { CountingResources, chunksOf, decodeStream, encodeStream, sampleColumns } from './stream-fixtures.ts';
+import { CountingResources, chunksOf, decodeStream, encodeParts, sampleColumns } from './stream-fixtures.ts';
 
 interface FileOptions {
   readonly batches?: number;
@@ -11,6 +12,9 @@ interface FileOptions {
   readonly marker?: boolean;
   readonly padding?: number;
   readonly magicBytes?: number;
+  /** Leaves out the frame of the schema message. */
+  readonly bareSchema?: boolean;
+  readonly dictionariesLast?: boolean;
 }
 
 /** A footer that names so many batches of each kind; where they stand does not matter to a reader from the front. */
@@ -36,7 +40,7 @@ function encodeFooter(recordBatches: number, dictionaries: number): Buffer {
 
 async function encodeFile(options: FileOptions = {}): Promise<Buffer> {
   const { batches = 2, dictionaries = 1, marker = true, padding = 0, magicBytes = 8 } = options;
-  const stream = await encodeStream(sampleColumns());
+  const parts = await encodeParts(sampleColumns());
   const footer = encodeFooter(batches, dictionaries);
   const magic = Buffer.alloc(magicBytes);
   magic.write('ARROW1');
@@ -44,7 +48,11 @@ async function encodeFile(options: FileOptions = {}): Promise<Buffer> {
   length.writeInt32LE(footer.length);
   return Buffer.concat([
     magic,
-    marker ? stream : stream.subarray(0, -8),
+    options.bareSchema === true ? parts.schema : frameMetadata(parts.schema),
+    ...(options.dictionariesLast === true
+      ? [...parts.batches, ...parts.dictionaries]
+      : [...parts.dictionaries, ...parts.batches]),
+    marker ? endOfStream : Buffer.alloc(0),
     Buffer.alloc(padding),
     footer,
     length,
@@ -52,8 +60,11 @@ async function encodeFile(options: FileOptions = {}): Promise<Buffer> {
   ]);
 }
 
-async function read(bytes: Uint8Array, chunkBytes = 100): Promise<number | string> {
-  const resources = new CountingResources();
+async function read(
+  bytes: Uint8Array,
+  chunkBytes = 100,
+  resources = new CountingResources(),
+): Promise<number | string> {
   try {
     return await decodeStream(await openIpcBody(chunksOf(bytes, chunkBytes), 'sniff', resources));
   } catch (error) {
@@ -94,4 +105,28 @@ test('a footer length that cannot be is IPC_MALFORMED', async () => {
   assert.equal(await read(file), 'IPC_MALFORMED');
   file.writeInt32LE(1_000_000, file.length - 10);
   assert.equal(await read(file), 'IPC_MALFORMED');
+});
+
+test('a schema message without a frame, as Polars writes it, is read up to the next message', async () => {
+  const file = await encodeFile({ bareSchema: true });
+  for (const chunkBytes of [1, 100, 100_000]) assert.equal(await read(file, chunkBytes), 8);
+  assert.equal(await read(file.subarray(0, 40)), 'IPC_TRUNCATED');
+  file.fill(0x11, 20, 40);
+  assert.notEqual(await read(file), 8);
+});
+
+test('a file that is full of markers is refused at once', async () => {
+  const file = Buffer.alloc(8 * 1024 * 1024, 0xff);
+  file.write('ARROW1\0\0\x10\0\0\0', 'latin1');
+  const started = performance.now();
+  assert.equal(await read(file, 65536), 'IPC_MALFORMED');
+  assert.ok(performance.now() - started < 500);
+});
+
+test('dictionaries behind the batches, as Polars writes them, are handed out before them', async () => {
+  const file = await encodeFile({ dictionariesLast: true });
+  assert.equal(await read(file), 8);
+  assert.equal(await read(file.subarray(0, -12)), 'IPC_TRUNCATED');
+  const tight = new CountingResources({ maxMessageBytes: 2000 });
+  assert.equal(await read(file, 100, tight), 'BODY_TOO_LARGE');
 });

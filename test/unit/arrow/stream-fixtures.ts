@@ -124,28 +124,44 @@ export function sampleColumns(): ArrayData[] {
   ];
 }
 
-/** The bytes of a stream: a dictionary batch for each encoded column, then `batches` times the columns. */
+/** A stream in parts: its schema message without a frame, and the framed messages of each kind. */
+export interface StreamParts {
+  readonly schema: Uint8Array;
+  readonly dictionaries: readonly Uint8Array[];
+  readonly batches: readonly Uint8Array[];
+}
+
+/** Encodes a dictionary batch for each encoded column, and `batches` times the columns. */
+export async function encodeParts(
+  columns: readonly ArrayData[],
+  codec: 'zstd' | 'lz4-frame' | null = null,
+  batches = 2,
+): Promise<StreamParts> {
+  const compression = { codec, level: 3 };
+  const dictionaries: Uint8Array[] = [];
+  for (const column of columns) {
+    if (column.dictionary === null || column.field.dictionary === null) continue;
+    const { id } = column.field.dictionary;
+    const message = await encodeDictionaryBatchMessage(id, column.dictionary, compression);
+    dictionaries.push(Buffer.concat([frameMetadata(message.metadata), message.body]));
+  }
+  const message = await encodeRecordBatchMessage(columns, columns[0]?.length ?? 0, compression);
+  const batch = Buffer.concat([frameMetadata(message.metadata), message.body]);
+  return {
+    schema: encodeSchemaMessage({ fields: columns.map((column) => column.field), metadata: new Map() }),
+    dictionaries,
+    batches: Array.from({ length: batches }, () => batch),
+  };
+}
+
+/** The bytes of a whole stream of {@link encodeParts}. */
 export async function encodeStream(
   columns: readonly ArrayData[],
   codec: 'zstd' | 'lz4-frame' | null = null,
   batches = 2,
 ): Promise<Buffer> {
-  const compression = { codec, level: 3 };
-  const parts: Uint8Array[] = [
-    frameMetadata(
-      encodeSchemaMessage({ fields: columns.map((column) => column.field), metadata: new Map() }),
-    ),
-  ];
-  for (const column of columns) {
-    if (column.dictionary === null || column.field.dictionary === null) continue;
-    const { id } = column.field.dictionary;
-    const message = await encodeDictionaryBatchMessage(id, column.dictionary, compression);
-    parts.push(frameMetadata(message.metadata), message.body);
-  }
-  const message = await encodeRecordBatchMessage(columns, columns[0]?.length ?? 0, compression);
-  for (let batch = 0; batch < batches; batch++) parts.push(frameMetadata(message.metadata), message.body);
-  parts.push(endOfStream);
-  return Buffer.concat(parts);
+  const parts = await encodeParts(columns, codec, batches);
+  return Buffer.concat([frameMetadata(parts.schema), ...parts.dictionaries, ...parts.batches, endOfStream]);
 }
 
 /** Chunks of `size` bytes. */
