@@ -120,7 +120,7 @@ async function launch(
 ): Promise<Running> {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('ARROWPORT_'));
   const main = join(repositoryRoot, 'src', 'main.ts');
-  const args = [main, 'serve', '--config', configPath, '--port', '0', ...(options.args ?? [])];
+  const args = [main, 'serve', '--config', configPath, '--port', '0', '--json', ...(options.args ?? [])];
   const child = spawn(process.execPath, args, {
     cwd: folder,
     env: { ...Object.fromEntries(inherited), ...options.env },
@@ -156,10 +156,11 @@ async function waitUntilReady(child: ChildProcess, readLines: () => readonly Log
   const deadline = Date.now() + readyPatienceMs;
   while (Date.now() < deadline) {
     if (!isRunning(child)) throw new Error(`It ended with ${child.exitCode ?? child.signalCode}.`);
-    const listening = readLines().find((line) => line['msg'] === 'listening');
-    const port = Number(listening?.['port'] ?? 0);
+    // The line that --json asks for; unlike the log's line it comes at every log level.
+    const bound = readLines().find((line) => line['msg'] === undefined && typeof line['port'] === 'number');
+    const port = Number(bound?.['port'] ?? 0);
     if (port > 0 && (await answersReady(port))) {
-      return { child, port, flightPort: Number(listening?.['flight_port'] ?? port) };
+      return { child, port, flightPort: Number(bound?.['flight_port'] ?? port) };
     }
     await sleep(10);
   }
