@@ -31,9 +31,13 @@ export function runCommand(
       env: { ...options.environment },
       cwd: options.workingFolder,
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: options.timeoutMs,
       signal: options.signal,
     });
+    // Not spawn's own timeout: its timer stays behind when there is no such program.
+    const timer =
+      options.timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => child.kill('SIGKILL'), options.timeoutMs);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -43,9 +47,13 @@ export function runCommand(
       stderr = (stderr + text).slice(-KEPT_CHARACTERS);
     });
     child.once('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
       if (error.code === 'ENOENT' || error.code === 'EACCES') resolve(undefined);
       else reject(error);
     });
-    child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
+    child.once('close', (exitCode) => {
+      clearTimeout(timer);
+      resolve({ exitCode, stdout, stderr });
+    });
   });
 }

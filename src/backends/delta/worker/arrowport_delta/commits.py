@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any
 
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
 from deltalake.transaction import Transaction
@@ -48,7 +50,9 @@ class CommitPlan:
         metadata: dict[str, Any] = {COMMIT_ID: self.commit_id}
         if self.app_id is not None:
             metadata[APP_ID] = self.app_id
-        metadata.update({f"arrowport.{name}": value for name, value in self.meta.items() if value is not None})
+        metadata.update(
+            {f"arrowport.{name}": value for name, value in self.meta.items() if value is not None}
+        )
         metadata.update(self.extra)
         return CommitProperties(
             custom_metadata=metadata,
@@ -85,22 +89,24 @@ def commit_with_retries(
     cached: CachedTable,
     plan: CommitPlan,
     attempt: Callable[[DeltaTable | None, CommitProperties], bool],
+    *,
+    exclusive: bool,
 ) -> Committed:
-    """Run ``attempt`` on the latest table until it commits, at most ``max_retries`` times more. ``attempt`` says
-    whether it had anything to commit.
+    """Run ``attempt`` on the latest table until it commits, at most ``max_retries`` times more.
 
+    ``attempt`` says whether it had anything to commit. ``exclusive`` attempts are short and come one after
+    another in this process; others take as long as they need and leave it to the log to find conflicts.
     Raises ``WorkerError`` conflict when other writers were faster every time, unknown when the store does not
     say whether the commit is there.
     """
     for number in range(plan.max_retries + 1):
         if number > 0:
             time.sleep(_FIRST_BACKOFF_SECONDS * 2 ** (number - 1) * random.uniform(0.5, 1.5))
-        with cached.commit_lock:
-            table = cached.latest()
-            if table is not None:
-                replay = find_replay(cached, table, plan.app_id)
-                if replay is not None:
-                    return replay
+        with cached.commit_lock if exclusive else nullcontext():
+            table = cached.latest() if exclusive else cached.snapshot()
+            replay = None if table is None else find_replay(cached, table, plan.app_id)
+            if replay is not None:
+                return replay
             base = -1 if table is None else table.version()
             try:
                 if not attempt(table, plan.properties(base)):
@@ -110,8 +116,7 @@ def commit_with_retries(
                 landed = _landed_after_all(cached, plan, base, error)
                 if landed is not None:
                     return landed
-                failure = classify(error)
-                if failure.kind != "conflict" or number == plan.max_retries:
+                if classify(error).kind != "conflict" or number == plan.max_retries:
                     raise
                 log("info", "a commit met another writer", error=redact(str(error))[:500], attempt=number + 1)
                 cached.forget()
@@ -125,9 +130,7 @@ def _locate(cached: CachedTable, plan: CommitPlan, base: int, retries: int) -> C
     return Committed(found[0], found[1], replayed=False, retries=retries)
 
 
-def _landed_after_all(
-    cached: CachedTable, plan: CommitPlan, base: int, error: Exception
-) -> Committed | None:
+def _landed_after_all(cached: CachedTable, plan: CommitPlan, base: int, error: Exception) -> Committed | None:
     """Look whether a commit that failed is in the log: the store may have lost only its answer."""
     if isinstance(error, WorkerError) and error.kind != "unknown":
         return None
@@ -135,7 +138,9 @@ def _landed_after_all(
         found = find_commit(cached.location, base, COMMIT_ID, plan.commit_id)
     except Exception as second:
         if classify(error).kind in ("storage_unavailable", "internal"):
-            raise WorkerError("unknown", "The table's storage does not say whether the commit is there.") from second
+            raise WorkerError(
+                "unknown", "The table's storage does not say whether the commit is there."
+            ) from second
         return None
     if found is None:
         return None

@@ -7,7 +7,7 @@ from typing import Any
 from deltalake import CommitProperties, DeltaTable
 
 from .commits import NO_HOOKS, CommitPlan, checkpoint_in_background, commit_with_retries
-from .errors import WorkerError
+from .errors import WorkerError, classify_expression
 from .loads import writer_properties
 from .merges import quoted
 from .requests import Arguments, Context
@@ -73,7 +73,10 @@ def change(context: Context, run: Any) -> dict[str, Any]:
         metrics.update(run(table, properties))
         return table.version() != before
 
-    committed = commit_with_retries(cached, plan, attempt)
+    try:
+        committed = commit_with_retries(cached, plan, attempt, exclusive=False)
+    except Exception as error:
+        raise classify_expression(error) from error
     checkpoint_in_background(cached, committed.version, plan.checkpoint_interval)
     return {"version": committed.version, "changed": committed.changed, "metrics": metrics}
 

@@ -36,6 +36,7 @@ _MESSAGES = {
     "auth": "The table's storage refuses the credentials.",
     "io_full": "The table's storage is full.",
     "corrupt": "The table's log or one of its files cannot be read.",
+    "no_feed": "A version of the range was written without the change data feed; begin at a later one.",
     "constraint": "Rows break a constraint of the table.",
     "invalid": "The request cannot be carried out on this table.",
     "internal": "The Delta worker failed.",
@@ -61,8 +62,15 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         r"timeout|503 service|500 internal|502 bad|504 gateway|slowdown|429 too many|error after \d+ retries|"
         r"max_retries|nosuchbucket|unreachable|os error 111\b|os error 5\b|os error 30\b",
     ),
-    ("version_not_found", r"version mismatch|invalid version|no commit file|version \d+ (not|does not)|cannot find version"),
-    ("constraint", r"check or invariant|constraint|invariant|generated column"),
+    (
+        "version_not_found",
+        r"version mismatch|invalid version|no commit file|version \d+ (not|does not)|cannot find version",
+    ),
+    ("no_feed", r"change data enabled|change data feed"),
+    (
+        "constraint",
+        r"invalid data found|failed validation|check or invariant|constraint|invariant|generated column",
+    ),
     (
         "predicate",
         r"sql error|parsererror|parser error|schema error: no field|no field named|field not found|"
@@ -70,7 +78,10 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         r"could not parse|failed to parse|unexpected token|tokenizer",
     ),
     ("schema", r"cannot cast|schema mismatch|schemamismatch|field .* not found in schema|cannot merge"),
-    ("corrupt", r"corrupt|invalid json|eof while parsing|parquet error|invalid parquet|missing metadata|checksum"),
+    (
+        "corrupt",
+        r"corrupt|invalid json|eof while parsing|parquet error|invalid parquet|missing metadata|checksum",
+    ),
     ("not_found", r"not a delta table|no files in log segment|table does not exist|no table"),
 )
 
@@ -80,7 +91,13 @@ def classify(error: BaseException) -> WorkerError:
     if isinstance(error, WorkerError):
         return error
     kind = _kind_of(error)
-    return WorkerError(kind, _MESSAGES[kind])
+    return WorkerError("invalid" if kind == "no_feed" else kind, _MESSAGES[kind])
+
+
+def classify_expression(error: BaseException) -> WorkerError:
+    """Like ``classify`` where only the SQL of the request can be at fault for values that do not fit."""
+    failure = classify(error)
+    return WorkerError("predicate", _MESSAGES["predicate"]) if failure.kind == "schema" else failure
 
 
 def _kind_of(error: BaseException) -> str:

@@ -141,4 +141,3 @@ class Replayable:
         self._memory = []
         if self._file is not None:
             self._file.close()
-

@@ -27,8 +27,16 @@ def list_tables(context: Context) -> dict[str, Any]:
             table = context.cache.entry(root.child(name)).latest()
         except Exception as error:
             log("warn", "a Delta table cannot be read", table=name, error=redact(str(error))[:500])
-            tables.append({"name": name, "version": None, "files": None, "bytes": None, "rows": None,
-                           "problem": classify(error).kind})
+            tables.append(
+                {
+                    "name": name,
+                    "version": None,
+                    "files": None,
+                    "bytes": None,
+                    "rows": None,
+                    "problem": classify(error).kind,
+                }
+            )
             continue
         if table is not None:
             tables.append({"name": name, "version": table.version(), **count_files(table)})

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any, cast
 
-from arro3.core import RecordBatchReader, Schema as ArrowSchema
+from arro3.core import RecordBatchReader
+from arro3.core import Schema as ArrowSchema
 from arro3.io import read_ipc_stream
 from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties
 from deltalake._internal import create_table_with_add_actions, write_to_deltalake
@@ -25,6 +26,7 @@ from .errors import WorkerError
 from .incoming import IncomingStream, Replayable
 from .locations import CachedTable
 from .merges import MergeClauses, run_merge
+from .prefetch import Prefetch
 from .requests import Arguments, Context
 from .staging import StagedFiles, bytes_of, remove_stale, rows_of
 from .table_state import describe_state
@@ -81,7 +83,7 @@ def writer_properties(compression: str) -> WriterProperties:
     if name is None:
         raise WorkerError("invalid", "compression must be snappy, gzip, lz4, zstd or none.")
     level = {"gzip": _GZIP_LEVEL, "zstd": _ZSTD_LEVEL}.get(compression)
-    return WriterProperties(compression=name, compression_level=level)  # type: ignore[arg-type]
+    return WriterProperties(compression=cast(Any, name), compression_level=level)
 
 
 def load(context: Context) -> dict[str, Any]:
@@ -152,7 +154,8 @@ def _run(
             _write_direct(cached, plan, table, source.reader(), properties)
             return True
 
-        return commit_with_retries(cached, commit_plan({}), attempt)
+        short = small and plan.merge is None and plan.predicate is None
+        return commit_with_retries(cached, commit_plan({}), attempt, exclusive=short)
     finally:
         source.close()
 
@@ -219,9 +222,10 @@ def _load_staged(
 ) -> Committed:
     remove_stale(cached.location)
     staged = StagedFiles(cached.location, commit_id)
+    prefetch = Prefetch(read_ipc_stream(cast(IO[bytes], incoming)))
     try:
         files = staged.write(
-            read_ipc_stream(incoming),
+            prefetch.reader(),
             plan.arrow_schema,
             plan.partition_by,
             plan.configuration,
@@ -244,13 +248,11 @@ def _load_staged(
             adopt_files(cached, plan, table, files, properties)
             return True
 
-        committed = commit_with_retries(cached, commit_plan(extra), attempt)
-    except WorkerError as error:
-        if error.kind != "unknown":
+        committed = commit_with_retries(cached, commit_plan(extra), attempt, exclusive=True)
+    except BaseException as error:
+        prefetch.stop()
+        if not (isinstance(error, WorkerError) and error.kind == "unknown"):
             staged.discard()
-        raise
-    except BaseException:
-        staged.discard()
         raise
     if committed.replayed:
         staged.discard()
@@ -283,9 +285,11 @@ def adopt_files(
         )
         return
     table.create_write_transaction(
-        files,
+        [*files],
         mode="overwrite" if plan.mode == "overwrite" else "append",
-        schema=plan.schema if plan.mode == "overwrite" and plan.schema_mode == "overwrite" else table.schema(),
+        schema=plan.schema
+        if plan.mode == "overwrite" and plan.schema_mode == "overwrite"
+        else table.schema(),
         partition_by=plan.partition_by,
         commit_properties=properties,
         post_commithook_properties=NO_HOOKS,

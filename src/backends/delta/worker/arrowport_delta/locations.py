@@ -92,13 +92,17 @@ class CachedTable:
                     return table
                 except Exception:
                     self._table = None
-            try:
-                self._table = open_table(self.location)
-            except WorkerError as error:
-                if error.kind != "not_found":
-                    raise
-                self._table = None
+            self._table = self.snapshot()
             return self._table
+
+    def snapshot(self) -> DeltaTable | None:
+        """The table at its latest version, opened for the caller alone, or None where there is none."""
+        try:
+            return open_table(self.location)
+        except WorkerError as error:
+            if error.kind != "not_found":
+                raise
+            return None
 
     def require(self) -> DeltaTable:
         """Like ``latest``. Raises ``WorkerError`` not_found."""

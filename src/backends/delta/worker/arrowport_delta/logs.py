@@ -28,7 +28,8 @@ def remember_secrets(options: dict[str, str]) -> None:
 
 
 def redact(text: str) -> str:
-    """Return the text without credentials."""
+    """Return the text without credentials and without rows of data."""
+    text = text.split("Preview of invalid data", 1)[0]
     for secret in tuple(_secrets):
         text = text.replace(secret, "***")
     return _USER_INFO.sub(r"\1***@", _SECRET_TEXT.sub(r"\1\2***", text))
@@ -45,4 +46,4 @@ def log(level: str, message: str, **fields: Any) -> None:
 def log_exception(message: str, error: BaseException, **fields: Any) -> None:
     """Write an error with its text and trace."""
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    log("error", message, error=str(error), trace=trace[-4000:], **fields)
+    log("error", message, error=redact(str(error)), trace=redact(trace)[-4000:], **fields)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from arro3.core import RecordBatchReader, Schema as ArrowSchema
+from arro3.core import RecordBatchReader
+from arro3.core import Schema as ArrowSchema
 from deltalake import CommitProperties, DeltaTable, WriterProperties
 from deltalake.table import TableMerger
 
@@ -72,9 +73,7 @@ def run_merge(
         ),
         table._table,
     )
-    assignments = {
-        quoted(str(field.name)): f"{SOURCE}.{quoted(str(field.name))}" for field in list(schema)
-    }
+    assignments = {quoted(name): f"{SOURCE}.{quoted(name)}" for name in schema.names}
     if clauses.when_matched == "update":
         merger = merger.when_matched_update(assignments)
     elif clauses.when_matched == "delete":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any, cast
 
-from arro3.core import DataType, RecordBatch, RecordBatchReader, Schema as ArrowSchema
+from arro3.core import DataType, RecordBatch, RecordBatchReader
+from arro3.core import Schema as ArrowSchema
 from arro3.io import write_csv, write_ipc_stream, write_ndjson, write_parquet
 from deltalake import DeltaTable
 
@@ -98,9 +99,11 @@ def _send(
     counted = _Counted(reader, target, columns, context.args.find_int("limit"))
     out = OutgoingStream(context.connection)
     context.connection.send({"version": version})
-    source = RecordBatchReader.from_batches(target, counted)  # type: ignore[arg-type]
+    source = RecordBatchReader.from_batches(target, counted)
     try:
-        _write(context.args.find_text("format") or "arrow", source, out, context.args.find_text("compression"))
+        _write(
+            context.args.find_text("format") or "arrow", source, out, context.args.find_text("compression")
+        )
         out.flush()
     except BaseException:
         if out.failure is not None:
@@ -109,18 +112,23 @@ def _send(
     return {"rows": counted.rows, "bytes": out.bytes_sent, "version": version}
 
 
-def _write(name: str, source: RecordBatchReader, out: OutgoingStream, compression: str | None) -> None:
+def _write(name: str, source: RecordBatchReader, stream: OutgoingStream, compression: str | None) -> None:
+    out = cast(IO[bytes], stream)
     if name == "arrow":
         if compression not in (None, "zstd", "lz4"):
             raise WorkerError("invalid", "compression must be zstd or lz4.")
-        write_ipc_stream(source, out, compression=compression)  # type: ignore[arg-type]
+        write_ipc_stream(source, out, compression=cast(Any, compression))
     elif name == "ndjson":
         write_ndjson(source, out, explicit_nulls=True)
     elif name == "csv":
         write_csv(source, out)
     elif name == "parquet":
         write_parquet(
-            source, out, compression="zstd(3)", max_row_group_size=_PARQUET_ROW_GROUP, skip_arrow_metadata=False
+            source,
+            out,
+            compression="zstd(3)",
+            max_row_group_size=_PARQUET_ROW_GROUP,
+            skip_arrow_metadata=False,
         )
     else:
         raise WorkerError("invalid", "format must be arrow, ndjson, csv or parquet.")
@@ -177,7 +185,8 @@ def _select(schema: Any, columns: list[str]) -> ArrowSchema:
 def _plain(schema: ArrowSchema) -> ArrowSchema:
     """The schema with plain strings and binaries where the engine gives views."""
     fields = []
-    for field in list(schema):  # type: ignore[call-overload]
+    for index in range(len(schema.names)):
+        field = schema.field(index)
         if DataType.is_string_view(field.type):
             field = field.with_type(DataType.string())
         elif DataType.is_binary_view(field.type):

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from typing import Callable
+from collections.abc import Callable
 
 from . import PROTOCOL_VERSION
 from .errors import WorkerError, classify
@@ -16,6 +16,7 @@ from .logs import log, log_exception, redact
 from .requests import Context, Handler
 
 _ACCEPT_BACKLOG = 512
+_WORTH_A_WARNING = frozenset(("storage_unavailable", "auth", "io_full", "corrupt", "unknown"))
 
 
 class Server:
@@ -94,9 +95,7 @@ class Server:
         except BaseException as error:
             failure = classify(error)
             self._log_failure(operation, request, error, failure, started)
-            connection.send(
-                {"error": {"kind": failure.kind, "message": str(failure), **failure.details}}
-            )
+            connection.send({"error": {"kind": failure.kind, "message": str(failure), **failure.details}})
             _drain(connection)
 
     def _log_failure(
@@ -116,7 +115,8 @@ class Server:
         if failure.kind == "internal":
             log_exception("a Delta operation failed", error, **fields)
         else:
-            log("debug", "a Delta operation was refused", error=redact(str(error))[:2000], **fields)
+            level = "warn" if failure.kind in _WORTH_A_WARNING else "debug"
+            log(level, "a Delta operation failed", error=redact(str(error))[:2000], **fields)
 
 
 def _drain(connection: FrameConnection) -> None:

@@ -9,7 +9,8 @@ import time
 from typing import Any
 from urllib.parse import unquote
 
-from arro3.core import RecordBatchReader, Schema as ArrowSchema
+from arro3.core import RecordBatchReader
+from arro3.core import Schema as ArrowSchema
 from deltalake import WriterProperties
 from deltalake._internal import write_to_deltalake
 from deltalake.transaction import AddAction
@@ -24,7 +25,8 @@ _STALE_SECONDS = 24 * 3600.0
 
 class StagedFiles:
     """Files of one load that is not committed. On a local disk they move to their place with ``adopt``;
-    in an object store they are written where they stay, under a prefix of their own."""
+    in an object store they are written where they stay, under a prefix of their own.
+    """
 
     def __init__(self, table: Location, load_id: str) -> None:
         self._table = table

@@ -21,7 +21,10 @@ _HOURS = {"hour": 1, "day": 24, "week": 168}
 
 
 def vacuum(context: Context) -> dict[str, Any]:
-    """List (dry run) or remove files that no version within the retention needs."""
+    """List (dry run) or remove files that no version within the retention needs.
+
+    Files that are in no log are among them, except at a retention of zero: they may be of a load under way.
+    """
     args = context.args
     table = open_table(context.location)
     hours = args.find_int("retention_hours")
@@ -41,7 +44,7 @@ def vacuum(context: Context) -> dict[str, Any]:
         retention_hours=hours,
         dry_run=dry_run,
         enforce_retention_duration=False,
-        full=args.flag("full", True),
+        full=hours > 0,
         post_commithook_properties=NO_HOOKS,
     )
     return {"files": files, "deleted": 0 if dry_run else len(files), "dry_run": dry_run}
@@ -159,5 +162,12 @@ def _check_partition(table: DeltaTable, names: list[str]) -> None:
 
 def _outcome(table: DeltaTable, before: int, metrics: dict[str, Any]) -> dict[str, Any]:
     table.update_incremental()
-    plain = {name: json.loads(value) if isinstance(value, str) else value for name, value in metrics.items()}
-    return {"version": table.version(), "changed": table.version() != before, "metrics": plain}
+    return {"version": table.version(), "changed": table.version() != before, "metrics": _plain(metrics)}
+
+
+def _plain(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Metrics without JSON inside texts."""
+    return {
+        name: json.loads(value) if isinstance(value, str) and value.startswith("{") else value
+        for name, value in metrics.items()
+    }

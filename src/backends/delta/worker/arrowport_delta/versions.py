@@ -36,7 +36,9 @@ def open_at(context: Context, latest: DeltaTable, version: int) -> DeltaTable:
     except WorkerError as error:
         if error.kind != "not_found":
             raise
-        raise WorkerError("version_not_found", f"Version {version} is no longer in the table's log.") from error
+        raise WorkerError(
+            "version_not_found", f"Version {version} is no longer in the table's log."
+        ) from error
 
 
 def version_at(latest: DeltaTable, timestamp: str) -> int:
