@@ -1,0 +1,54 @@
+import { ArrowportError, type ErrorCode } from '../../errors.ts';
+
+/** What was being done when DuckDB failed: a failed COMMIT may have happened. */
+export type Phase = 'load' | 'commit';
+
+interface Rule {
+  readonly pattern: RegExp;
+  readonly code: ErrorCode;
+  readonly text: string;
+  /** Whether DuckDB's first line says something about the client's data that the client needs to know. */
+  readonly quote?: boolean;
+}
+
+const rules: readonly Rule[] = [
+  { pattern: /^Constraint Error/, code: 'SCHEMA_MISMATCH', text: 'A constraint of the table refuses a row', quote: true },
+  { pattern: /^(Conversion|Out of Range|Invalid Input) Error/, code: 'SCHEMA_MISMATCH', text: 'A value does not fit its column', quote: true },
+  { pattern: /^Not implemented Error/i, code: 'TYPE_UNSUPPORTED', text: 'DuckDB cannot load a column of this type', quote: true },
+  { pattern: /^TransactionContext Error.*onflict/, code: 'COMMIT_CONFLICT', text: 'Another transaction changed the table.' },
+  { pattern: /^Out of Memory Error/, code: 'OVERLOADED', text: 'DuckDB has no memory left for this load.' },
+  { pattern: /^IO Error.*(No space left|disk)/i, code: 'BACKEND_UNAVAILABLE', text: 'The disk of the database is full.' },
+  { pattern: /^IO Error/, code: 'BACKEND_UNAVAILABLE', text: 'The database file cannot be read or written.' },
+  { pattern: /^(FATAL|INTERNAL) Error|database has been invalidated/i, code: 'BACKEND_UNAVAILABLE', text: 'The database has to be opened again.' },
+];
+
+/** Turns what DuckDB threw into an error of the table; its own text stays in the cause unless it speaks of the data. */
+export function fromDuckDbError(thrown: unknown, phase: Phase): ArrowportError {
+  if (thrown instanceof ArrowportError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  const rule = rules.find(({ pattern }) => pattern.test(message));
+  if (phase === 'commit' && (rule === undefined || /^(IO|FATAL|INTERNAL) Error/.test(message))) {
+    return new ArrowportError('COMMIT_UNKNOWN', 'The database failed while it committed.', { cause: thrown });
+  }
+  if (rule === undefined) {
+    return new ArrowportError('INTERNAL', 'The database failed on this load.', { cause: thrown });
+  }
+  const text = rule.quote === true ? `${rule.text}: ${firstLine(message)}` : rule.text;
+  return new ArrowportError(rule.code, text, { cause: thrown, details: rule.code === 'OVERLOADED' ? { retryAfterMs: 1000 } : {} });
+}
+
+/** Whether DuckDB says that a table or schema is not there. */
+export function isMissing(thrown: unknown): boolean {
+  return thrown instanceof Error && /^(Catalog|Binder) Error.*does not exist/.test(thrown.message);
+}
+
+/** Whether the whole database instance is unusable until it is opened again. */
+export function isInvalidated(thrown: unknown): boolean {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return /^(FATAL|INTERNAL) Error|database has been invalidated/i.test(message);
+}
+
+function firstLine(message: string): string {
+  const line = message.split('\n', 1)[0] ?? '';
+  return line.length > 300 ? `${line.slice(0, 300)}…` : line;
+}
