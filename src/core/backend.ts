@@ -49,6 +49,11 @@ export interface ReplayedCommit {
 export interface Load {
   /** Takes a message; resolves when the next one may come. Throws any code of the ingest path; the load must then be aborted. */
   write(message: IpcMessage): Promise<void>;
+  /**
+   * Starts to hand on what is gathered, so that its memory comes free: some load waits for it. Returns at once, never
+   * throws, and may come at any time until `commit` or `abort`, also while `write` runs.
+   */
+  flush?(): void;
   /** Resolves when all rows are durable. After a throw with outcome `unknown` they may be. */
   commit(): Promise<CommitResult>;
   /** Leaves nothing behind. Never throws; may be called after a failed `write` or `commit`. */

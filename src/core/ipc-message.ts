@@ -73,6 +73,6 @@ export interface BodyLease {
 
 /** Hands out memory for message bodies; waiting here is what slows a producer down. */
 export interface BodyAllocator {
-  /** Resolves with `length` writable bytes at an address that is a multiple of 64. Throws OVERLOADED, SHUTTING_DOWN. */
+  /** Resolves with `length` writable bytes at an address that is a multiple of 8, and with 64 readable bytes behind them. Throws OVERLOADED. */
   allocate(length: number): Promise<BodyLease> | BodyLease;
 }
