@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../config/package-version.ts';
 import { ArrowportError } from '../errors.ts';
 import { registerCheckCommand } from './check-command.ts';
 import { CliFailure, CommandRefused, exitCodes } from './failure.ts';
@@ -8,7 +9,7 @@ import { oneLine, paint, writeJson } from './output.ts';
 import { registerSchemaCommand } from './schema-command.ts';
 import { registerServeCommand } from './serve-command.ts';
 import { registerStreamsCommand } from './streams-command.ts';
-import { packageVersion, registerVersionCommand } from './version-command.ts';
+import { registerVersionCommand } from './version-command.ts';
 
 /** Adds one command to the program. A new command is one file with such a function and a line in `commands`. */
 export type RegisterCommand = (program: Command, host: CliHost) => void;

@@ -1,15 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { packageVersion } from '../config/package-version.ts';
 import type { CliHost } from './host.ts';
 import { writeJson } from './output.ts';
-
-/** The version of the installed package. */
-export function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  const parsed: unknown = JSON.parse(text);
-  if (typeof parsed === 'object' && parsed !== null && 'version' in parsed) return String(parsed.version);
-  return 'unknown';
-}
 
 /** `arrowport version`. */
 export function registerVersionCommand(program: Command, host: CliHost): void {

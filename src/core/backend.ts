@@ -93,4 +93,6 @@ export interface LoadRequest {
   readonly schemaMetadata: Uint8Array;
   readonly options: LoadOptions;
   readonly requestId: string;
+  /** To be told how many bytes each record batch, and each dictionary, has once its buffers are decompressed. */
+  onBatchDecoded?(bytesDecoded: number): void;
 }

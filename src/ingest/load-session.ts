@@ -97,7 +97,7 @@ class LoadSession {
 
   /** Returns what begins a transaction on this stream. */
   async #prepare(stream: IpcStream): Promise<() => Promise<Load>> {
-    const { plan, request, openBackend } = this.#options;
+    const { plan, request, observer, identity, openBackend } = this.#options;
     const backend = await openBackend();
     return () =>
       backend.begin({
@@ -106,6 +106,7 @@ class LoadSession {
         schemaMetadata: stream.schemaMetadata,
         options: this.#lastReceipt === null ? plan.options : continueWith(plan.options),
         requestId: request.requestId,
+        onBatchDecoded: (bytesDecoded) => observer.batchDecoded(identity, bytesDecoded),
       });
   }
 

@@ -1,0 +1,323 @@
+import { relative } from 'node:path';
+import type { Writable } from 'node:stream';
+import type { DuckDbBackend } from './backends/duckdb/backend.ts';
+import { type BackendRegistry, createBackendRegistry } from './backends/registry.ts';
+import { createLiveConfig, type LiveConfig } from './config/live-config.ts';
+import { type LoadedConfig, loadConfig } from './config/load.ts';
+import type { CommandLineOverrides } from './config/overrides.ts';
+import { packageVersion } from './config/package-version.ts';
+import type { Config } from './config/schema.ts';
+import type { IpcLimits } from './core/ipc-message.ts';
+import type { IngestObserver } from './core/observer.ts';
+import type { Operations } from './core/operations.ts';
+import { createFlightEndpoint, type FlightEndpoint } from './endpoints/flight/endpoint.ts';
+import { createHttpEndpoint, type HttpEndpoint } from './endpoints/http/endpoint.ts';
+import { createPort, type Port } from './endpoints/port.ts';
+import { ArrowportError } from './errors.ts';
+import { type Admission, createAdmission } from './ingest/admission.ts';
+import { createIngestor } from './ingest/ingestor.ts';
+import { createLastLoads, type LastLoads } from './ingest/last-loads.ts';
+import { createStreamDirectory } from './ingest/stream-directory.ts';
+import { createRouteTable } from './router/route-table.ts';
+import { createRouter, type Router } from './router/router.ts';
+import { combineObservers } from './telemetry/combine-observers.ts';
+import { createLogObserver } from './telemetry/log-observer.ts';
+import { createLogger, type Logger, type LogRoot } from './telemetry/logger.ts';
+import { createMetrics, type Metrics } from './telemetry/metrics.ts';
+import { createPrometheusObserver } from './telemetry/prometheus-observer.ts';
+
+/** Where a server takes its configuration from, and what it runs in. */
+export interface ArrowportOptions {
+  /** The configuration file; left out: `ARROWPORT_CONFIG`, then `arrowport.yaml` in `cwd`, then the defaults. */
+  readonly configPath?: string;
+  /** What stands over the file and the environment. */
+  readonly overrides?: CommandLineOverrides;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Takes the log lines; standard output when left out. */
+  readonly logOutput?: Writable;
+}
+
+/** Where a started server listens. */
+export interface ArrowportAddress {
+  readonly host: string;
+  readonly port: number;
+  /** The same as `port` unless the configuration gives Flight a port of its own. */
+  readonly flightPort: number;
+}
+
+/** One server: doors, routes, backends. */
+export interface Arrowport {
+  /** Opens the backends and listens, once. Throws what hinders it; nothing is left open then. */
+  start(): Promise<ArrowportAddress>;
+  /**
+   * Takes no new loads, lets running ones finish for `shutdown_grace_seconds`, closes everything. Never throws; a
+   * second call waits for the first.
+   */
+  stop(): Promise<void>;
+}
+
+/** Builds a server of its configuration; nothing is opened before `start`. Throws CONFIG_INVALID. */
+export async function createArrowport(options: ArrowportOptions): Promise<Arrowport> {
+  const createdAt = Date.now();
+  const load = (path: string | undefined) =>
+    loadConfig({
+      path,
+      cwd: options.cwd,
+      env: options.env,
+      ...(options.overrides === undefined ? {} : { overrides: options.overrides }),
+    });
+  const initial = await load(options.configPath);
+  refuseUnsupported(initial.config);
+  return new Server(initial, createdAt, options, load);
+}
+
+class Server implements Arrowport {
+  readonly #createdAt: number;
+  readonly #log: LogRoot;
+  readonly #logger: Logger;
+  readonly #metrics: Metrics = createMetrics({ processMetrics: true });
+  readonly #config: LiveConfig;
+  readonly #router: Router;
+  readonly #lastLoads: LastLoads = createLastLoads();
+  readonly #observer: IngestObserver;
+  readonly #backends: BackendRegistry;
+  readonly #admission: Admission;
+  readonly #http: HttpEndpoint;
+  readonly #flight: FlightEndpoint;
+  readonly #ports: Port[] = [];
+  #duckdb: DuckDbBackend | null = null;
+  #state: 'starting' | 'running' | 'draining' = 'starting';
+  #stopped: Promise<void> | null = null;
+
+  constructor(
+    initial: LoadedConfig,
+    createdAt: number,
+    options: ArrowportOptions,
+    load: (path: string | undefined) => Promise<LoadedConfig>,
+  ) {
+    const { config } = initial;
+    this.#createdAt = createdAt;
+    this.#log = createLogger(config.log, options.logOutput);
+    this.#logger = this.#log.logger;
+    this.#router = createRouter(createRouteTable(config));
+    this.#config = createLiveConfig({
+      initial,
+      load: () => load(reloadPath(initial, options)),
+      apply: (next) => this.#apply(next),
+      logger: this.#logger,
+      onReload: (outcome) => this.#metrics.configReloaded(outcome),
+    });
+    this.#observer = combineObservers([
+      createPrometheusObserver(this.#metrics),
+      createLogObserver(this.#logger),
+      this.#lastLoads.observer,
+    ]);
+    this.#backends = this.#createBackends();
+    this.#admission = createAdmission({
+      maxStreams: config.limits.max_streams,
+      maxInflightBytes: config.limits.max_inflight_bytes,
+      observer: this.#observer,
+    });
+    const { http, flight } = this.#createDoors();
+    this.#http = http;
+    this.#flight = flight;
+    this.#metrics.setEngineMemory(async () => (await this.#duckdb?.memoryBytes()) ?? 0);
+  }
+
+  async start(): Promise<ArrowportAddress> {
+    const config = this.#config.current();
+    try {
+      if (this.#usesDuckDb()) await this.#backends.open('duckdb');
+      await this.#http.ready();
+      const address = await this.#listen(config);
+      this.#config.watch(this.#createdAt);
+      this.#state = 'running';
+      this.#announce(config, address);
+      return address;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#shutDown();
+    return this.#stopped;
+  }
+
+  async #shutDown(): Promise<void> {
+    const wasRunning = this.#state === 'running';
+    this.#state = 'draining';
+    const graceSeconds = this.#config.current().shutdown_grace_seconds;
+    if (wasRunning) this.#logger.info({ grace_seconds: graceSeconds }, 'stopping');
+    this.#config.close();
+    this.#admission.setDraining();
+    this.#http.setDraining();
+    this.#flight.setDraining();
+    const graceMs = wasRunning ? graceSeconds * 1000 : 0;
+    await this.#attempt('the ports', () => Promise.all(this.#ports.map((port) => port.close())));
+    await Promise.all([
+      this.#attempt('the HTTP door', () => this.#http.stop(graceMs)),
+      this.#attempt('the Flight door', () => this.#flight.stop(graceMs)),
+    ]);
+    await this.#attempt('the backends', () => this.#backends.close());
+    this.#admission.close();
+    if (wasRunning) this.#logger.info('stopped');
+  }
+
+  /** What fails to close must not keep the rest open. */
+  async #attempt(what: string, close: () => Promise<unknown>): Promise<void> {
+    try {
+      await close();
+    } catch (error) {
+      this.#logger.error({ err: error }, `closing ${what} failed`);
+    }
+  }
+
+  #createBackends(): BackendRegistry {
+    const config = this.#config.current();
+    return createBackendRegistry({
+      duckdb: async () => {
+        const { createDuckDbBackend } = await import('./backends/duckdb/backend.ts');
+        const logger = this.#logger;
+        this.#duckdb = await createDuckDbBackend({ config, logger, limits: () => this.#ipcLimits() });
+        return this.#duckdb;
+      },
+      delta: async () => {
+        throw new ArrowportError(
+          'OPTION_INVALID',
+          'This version has no Delta Lake backend: route the stream to duckdb.',
+        );
+      },
+    });
+  }
+
+  #createDoors(): { http: HttpEndpoint; flight: FlightEndpoint } {
+    const ingestor = createIngestor({
+      router: this.#router,
+      admission: this.#admission,
+      observer: this.#observer,
+      openBackend: (kind) => this.#backends.open(kind),
+      limits: () => this.#ipcLimits(),
+    });
+    const shared = {
+      ingestor,
+      operations: this.#createOperations(),
+      observer: this.#observer,
+      logger: this.#logger,
+    };
+    const connections = this.#metrics.gauge('arrowport_active_connections');
+    const http = createHttpEndpoint({
+      ...shared,
+      directory: createStreamDirectory({
+        router: this.#router,
+        lastLoads: this.#lastLoads,
+        openBackend: (kind) => this.#backends.open(kind),
+        listTables: async () => (await this.#duckdb?.listTables()) ?? [],
+      }),
+      connections: connections.labels({ transport: 'http' }),
+      settings: () => ({
+        ...this.#ipcLimits(),
+        maxBodyBytes: this.#config.current().limits.max_body_bytes,
+        idleTimeoutSeconds: this.#config.current().limits.idle_timeout_seconds,
+      }),
+    });
+    const flight = createFlightEndpoint({
+      ...shared,
+      actions: [],
+      onConnectionCount: (count) => connections.set({ transport: 'flight' }, count),
+      settings: () => ({
+        maxMessageBytes: this.#ipcLimits().maxMessageBytes,
+        idleTimeoutSeconds: this.#config.current().limits.idle_timeout_seconds,
+        maxStreams: this.#config.current().limits.max_streams,
+      }),
+    });
+    return { http, flight };
+  }
+
+  #createOperations(): Operations {
+    return {
+      version: packageVersion(),
+      reload: () => this.#config.reload(),
+      readiness: () => this.#readiness(),
+      metricsText: () => this.#metrics.text(),
+    };
+  }
+
+  async #readiness(): Promise<readonly string[]> {
+    if (this.#state === 'starting') return ['the server is starting'];
+    if (this.#state === 'draining') return ['the server is shutting down'];
+    return (await Promise.all(this.#backends.opened().map((backend) => backend.problems()))).flat();
+  }
+
+  async #listen(config: Config): Promise<ArrowportAddress> {
+    const { host, port, flight_port } = config;
+    const onFlight = this.#flight.acceptConnection;
+    const ownFlightPort = flight_port !== null && (flight_port === 0 || flight_port !== port);
+    const main = createPort({
+      key: 'port',
+      host,
+      port,
+      onHttp2: ownFlightPort ? (socket) => socket.destroy() : onFlight,
+      onHttp1: (socket) => this.#http.server.emit('connection', socket),
+    });
+    this.#ports.push(main);
+    const bound = await main.listen();
+    if (flight_port === null || !ownFlightPort) return { ...bound, flightPort: bound.port };
+    const own = createPort({ key: 'flight_port', host, port: flight_port, onHttp2: onFlight, onHttp1: null });
+    this.#ports.push(own);
+    return { ...bound, flightPort: (await own.listen()).port };
+  }
+
+  #announce(config: Config, { host, port, flightPort }: ArrowportAddress): void {
+    this.#logger.info({ host, port, flight_port: flightPort, db: config.db_path }, 'listening');
+    if (isLoopback(host)) return;
+    this.#logger.warn(
+      { host },
+      `anyone who reaches ${host} may read and write: access is not restricted; set host to 127.0.0.1 to listen on this machine only`,
+    );
+  }
+
+  #apply(next: Config): void {
+    refuseUnsupported(next);
+    const routes = createRouteTable(next);
+    this.#router.swap(routes);
+    this.#log.setLevel(next.log.level);
+  }
+
+  #ipcLimits(): IpcLimits {
+    const { max_message_bytes, max_decompressed_ratio } = this.#config.current().limits;
+    return { maxMessageBytes: max_message_bytes, maxDecompressedRatio: max_decompressed_ratio };
+  }
+
+  /** Opened with the server where a stream can lead there, so that a bad file shows at the start. */
+  #usesDuckDb(): boolean {
+    const { storage_backend, streams } = this.#config.current();
+    const backends = Object.values(streams).map((route) => route.storage_backend);
+    return storage_backend === 'duckdb' || backends.includes('duckdb');
+  }
+}
+
+/** A file that was read once must be there again; named as short as can be, since errors show it. */
+function reloadPath({ path }: LoadedConfig, { configPath, cwd }: ArrowportOptions): string | undefined {
+  if (configPath !== undefined || path === null) return configPath;
+  const inside = relative(cwd, path);
+  return inside.startsWith('..') ? path : inside;
+}
+
+/** What the configuration can say and this version cannot do must stop it: nobody is to believe in it. */
+function refuseUnsupported({ auth, tls }: Config): void {
+  const refuse = (key: string, consequence: string) => {
+    throw new ArrowportError(
+      'CONFIG_INVALID',
+      `${key}: this version ${consequence}; leave the key out, and guard the port by other means`,
+    );
+  };
+  if (auth.tokens_file !== null) refuse('auth.tokens_file', 'does not check tokens');
+  if (tls.cert !== null) refuse('tls.cert', 'does not speak TLS');
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}

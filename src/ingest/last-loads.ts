@@ -1,0 +1,52 @@
+import type { IngestObserver } from '../core/observer.ts';
+import type { LastLoad } from '../core/operations.ts';
+
+/** The last load of each stream and of each pattern since the start. */
+export interface LastLoads {
+  /** Hears of the commits. */
+  readonly observer: IngestObserver;
+  /** By stream name, or by pattern. */
+  find(name: string): LastLoad | undefined;
+}
+
+/** Clients choose names, so only so many are remembered. */
+const MAX_NAMES = 10_000;
+
+/** Makes an empty memory that forgets the name that was quiet longest when it is full. */
+export function createLastLoads(maxNames: number = MAX_NAMES): LastLoads {
+  const loads = new Map<string, LastLoad>();
+  const remember = (name: string, load: LastLoad) => {
+    loads.delete(name);
+    loads.set(name, load);
+    for (const oldest of loads.keys()) {
+      if (loads.size <= maxNames) return;
+      loads.delete(oldest);
+    }
+  };
+  return {
+    find: (name) => loads.get(name),
+    observer: {
+      ...silentObserver,
+      loadCommitted({ stream, label }, { commit_id, rows_processed, bytes, replayed }) {
+        if (replayed) return;
+        const load = { commit_id, rows: rows_processed, bytes, committed_at: new Date().toISOString() };
+        remember(stream, load);
+        if (label !== null) remember(label, load);
+      },
+    },
+  };
+}
+
+const ignore = () => undefined;
+
+const silentObserver: IngestObserver = {
+  streamOpened: ignore,
+  batchReceived: ignore,
+  batchDecoded: ignore,
+  loadCommitted: ignore,
+  loadFailed: ignore,
+  streamClosed: ignore,
+  requestFailed: ignore,
+  admissionRejected: ignore,
+  inflightBytes: ignore,
+};
