@@ -1,5 +1,6 @@
 import {
   ARRAY,
+  BIGINT,
   DECIMAL,
   DOUBLE,
   DuckDBArrayType,
@@ -16,7 +17,6 @@ import {
   LIST,
   MAP,
   SMALLINT,
-  BIGINT,
   STRUCT,
 } from '@duckdb/node-api';
 
@@ -63,14 +63,17 @@ function sameLeaf(from: DuckDBType, to: DuckDBType): boolean {
   if (from instanceof DuckDBDecimalType && to instanceof DuckDBDecimalType) {
     return to.scale >= from.scale && to.width - to.scale >= from.width - from.scale;
   }
-  if (from instanceof DuckDBEnumType && to instanceof DuckDBEnumType) return from.toString() === to.toString();
+  if (from instanceof DuckDBEnumType && to instanceof DuckDBEnumType)
+    return from.toString() === to.toString();
   return true;
 }
 
 function integerFits(from: { bits: number; signed: boolean; digits: number }, to: DuckDBType): boolean {
   const target = integers.get(to.typeId);
   if (target !== undefined) {
-    return target.signed === from.signed ? target.bits >= from.bits : target.signed && target.bits > from.bits;
+    return target.signed === from.signed
+      ? target.bits >= from.bits
+      : target.signed && target.bits > from.bits;
   }
   const exact = exactBits.get(to.typeId);
   if (exact !== undefined) return from.bits <= exact;
@@ -80,16 +83,24 @@ function integerFits(from: { bits: number; signed: boolean; digits: number }, to
 /** Undefined where neither side is nested. */
 function nestedFit(from: DuckDBType, to: DuckDBType): boolean | undefined {
   if (from instanceof DuckDBArrayType) {
-    if (to instanceof DuckDBArrayType) return from.length === to.length && fitsInto(from.valueType, to.valueType);
+    if (to instanceof DuckDBArrayType)
+      return from.length === to.length && fitsInto(from.valueType, to.valueType);
     return to instanceof DuckDBListType && fitsInto(from.valueType, to.valueType);
   }
-  if (from instanceof DuckDBListType) return to instanceof DuckDBListType && fitsInto(from.valueType, to.valueType);
+  if (from instanceof DuckDBListType)
+    return to instanceof DuckDBListType && fitsInto(from.valueType, to.valueType);
   if (from instanceof DuckDBMapType) {
-    return to instanceof DuckDBMapType && fitsInto(from.keyType, to.keyType) && fitsInto(from.valueType, to.valueType);
+    return (
+      to instanceof DuckDBMapType &&
+      fitsInto(from.keyType, to.keyType) &&
+      fitsInto(from.valueType, to.valueType)
+    );
   }
-  if (from instanceof DuckDBUnionType || to instanceof DuckDBUnionType) return from.toString() === to.toString();
+  if (from instanceof DuckDBUnionType || to instanceof DuckDBUnionType)
+    return from.toString() === to.toString();
   if (from instanceof DuckDBStructType) return to instanceof DuckDBStructType && structFits(from, to);
-  if (to instanceof DuckDBStructType || to instanceof DuckDBListType || to instanceof DuckDBMapType) return false;
+  if (to instanceof DuckDBStructType || to instanceof DuckDBListType || to instanceof DuckDBMapType)
+    return false;
   return undefined;
 }
 
@@ -108,15 +119,24 @@ function findEntry(type: DuckDBStructType, name: string): number {
 /** The narrowest type that holds all values of both without loss; undefined where there is none. */
 export function findCommonType(column: DuckDBType, incoming: DuckDBType): DuckDBType | undefined {
   if (fitsInto(incoming, column)) return column;
-  if (column instanceof DuckDBStructType && incoming instanceof DuckDBStructType) return commonStruct(column, incoming);
+  if (column instanceof DuckDBStructType && incoming instanceof DuckDBStructType)
+    return commonStruct(column, incoming);
   if (fitsInto(column, incoming)) return incoming;
   if (column instanceof DuckDBListType && incoming instanceof DuckDBListType) {
     return wrap(findCommonType(column.valueType, incoming.valueType), (type) => LIST(type));
   }
-  if (column instanceof DuckDBArrayType && incoming instanceof DuckDBArrayType && column.length === incoming.length) {
+  if (
+    column instanceof DuckDBArrayType &&
+    incoming instanceof DuckDBArrayType &&
+    column.length === incoming.length
+  ) {
     return wrap(findCommonType(column.valueType, incoming.valueType), (type) => ARRAY(type, column.length));
   }
-  if (column instanceof DuckDBMapType && incoming instanceof DuckDBMapType && fitsInto(incoming.keyType, column.keyType)) {
+  if (
+    column instanceof DuckDBMapType &&
+    incoming instanceof DuckDBMapType &&
+    fitsInto(incoming.keyType, column.keyType)
+  ) {
     return wrap(findCommonType(column.valueType, incoming.valueType), (type) => MAP(column.keyType, type));
   }
   return commonNumber(column, incoming);
@@ -168,7 +188,11 @@ export function storableType(type: DuckDBType): DuckDBType {
   if (type instanceof DuckDBArrayType) return ARRAY(storableType(type.valueType), type.length);
   if (type instanceof DuckDBMapType) return MAP(storableType(type.keyType), storableType(type.valueType));
   if (type instanceof DuckDBStructType) {
-    return STRUCT(Object.fromEntries(type.entryNames.map((name, index) => [name, storableType(type.entryTypes[index] ?? INTEGER)])));
+    return STRUCT(
+      Object.fromEntries(
+        type.entryNames.map((name, index) => [name, storableType(type.entryTypes[index] ?? INTEGER)]),
+      ),
+    );
   }
   return type;
 }

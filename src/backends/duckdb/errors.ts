@@ -12,14 +12,41 @@ interface Rule {
 }
 
 const rules: readonly Rule[] = [
-  { pattern: /^Constraint Error/, code: 'SCHEMA_MISMATCH', text: 'A constraint of the table refuses a row', quote: true },
-  { pattern: /^(Conversion|Out of Range|Invalid Input) Error/, code: 'SCHEMA_MISMATCH', text: 'A value does not fit its column', quote: true },
-  { pattern: /^Not implemented Error/i, code: 'TYPE_UNSUPPORTED', text: 'DuckDB cannot load a column of this type', quote: true },
-  { pattern: /^TransactionContext Error.*onflict/, code: 'COMMIT_CONFLICT', text: 'Another transaction changed the table.' },
+  {
+    pattern: /^Constraint Error/,
+    code: 'SCHEMA_MISMATCH',
+    text: 'A constraint of the table refuses a row',
+    quote: true,
+  },
+  {
+    pattern: /^(Conversion|Out of Range|Invalid Input) Error/,
+    code: 'SCHEMA_MISMATCH',
+    text: 'A value does not fit its column',
+    quote: true,
+  },
+  {
+    pattern: /^Not implemented Error/i,
+    code: 'TYPE_UNSUPPORTED',
+    text: 'DuckDB cannot load a column of this type',
+    quote: true,
+  },
+  {
+    pattern: /^TransactionContext Error.*onflict/,
+    code: 'COMMIT_CONFLICT',
+    text: 'Another transaction changed the table.',
+  },
   { pattern: /^Out of Memory Error/, code: 'OVERLOADED', text: 'DuckDB has no memory left for this load.' },
-  { pattern: /^IO Error.*(No space left|disk)/i, code: 'BACKEND_UNAVAILABLE', text: 'The disk of the database is full.' },
+  {
+    pattern: /^IO Error.*(No space left|disk)/i,
+    code: 'BACKEND_UNAVAILABLE',
+    text: 'The disk of the database is full.',
+  },
   { pattern: /^IO Error/, code: 'BACKEND_UNAVAILABLE', text: 'The database file cannot be read or written.' },
-  { pattern: /^(FATAL|INTERNAL) Error|database has been invalidated/i, code: 'BACKEND_UNAVAILABLE', text: 'The database has to be opened again.' },
+  {
+    pattern: /^(FATAL|INTERNAL) Error|database has been invalidated/i,
+    code: 'BACKEND_UNAVAILABLE',
+    text: 'The database has to be opened again.',
+  },
 ];
 
 /** Turns what DuckDB threw into an error of the table; its own text stays in the cause unless it speaks of the data. */
@@ -34,7 +61,10 @@ export function fromDuckDbError(thrown: unknown, phase: Phase): ArrowportError {
     return new ArrowportError('INTERNAL', 'The database failed on this load.', { cause: thrown });
   }
   const text = rule.quote === true ? `${rule.text}: ${firstLine(message)}` : rule.text;
-  return new ArrowportError(rule.code, text, { cause: thrown, details: rule.code === 'OVERLOADED' ? { retryAfterMs: 1000 } : {} });
+  return new ArrowportError(rule.code, text, {
+    cause: thrown,
+    details: rule.code === 'OVERLOADED' ? { retryAfterMs: 1000 } : {},
+  });
 }
 
 /** Whether DuckDB says that a table or schema is not there. */

@@ -2,8 +2,8 @@ import { createArrayGatherer, plainField } from '../../arrow/encode-gatherer.ts'
 import type { ArrayData } from '../../core/array-data.ts';
 import { type ArrowField, type ArrowType, describeType, type TimeUnit } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
-import { halvesToFloats, narrowDecimals } from './value-conversions.ts';
 import { findInexactQuotient, findNonMultiple, findOutside, findWideDecimal } from './value-checks.ts';
+import { halvesToFloats, narrowDecimals } from './value-conversions.ts';
 
 /** How one column of a stream is handed to DuckDB. */
 export interface LoadColumn {
@@ -57,11 +57,19 @@ function needsPlainValues(field: ArrowField): boolean {
 }
 
 function isEncodedInside(field: ArrowField): boolean {
-  return field.type.kind === 'run-end-encoded' || field.children.some((child) => child.dictionary !== null || isEncodedInside(child));
+  return (
+    field.type.kind === 'run-end-encoded' ||
+    field.children.some((child) => child.dictionary !== null || isEncodedInside(child))
+  );
 }
 
 function isTextOrNumber(type: ArrowType): boolean {
-  return type.kind === 'utf8' || type.kind === 'large-utf8' || type.kind === 'int' || (type.kind === 'float' && type.bitWidth > 16);
+  return (
+    type.kind === 'utf8' ||
+    type.kind === 'large-utf8' ||
+    type.kind === 'int' ||
+    (type.kind === 'float' && type.bitWidth > 16)
+  );
 }
 
 function gatherPlain(field: ArrowField, array: ArrayData): ArrayData {
@@ -99,7 +107,10 @@ function plan(field: ArrowField, path: string): Step {
 function keptMetadata(field: ArrowField): ReadonlyMap<string, string> {
   const name = field.metadata.get(extensionName);
   return name !== undefined && knownExtensions[name]?.(field.type) === true
-    ? new Map([[extensionName, name], ['ARROW:extension:metadata', '']])
+    ? new Map([
+        [extensionName, name],
+        ['ARROW:extension:metadata', ''],
+      ])
     : new Map();
 }
 
@@ -112,7 +123,9 @@ function planType(field: ArrowField, path: string): LeafPlan | undefined {
   const { type } = field;
   switch (type.kind) {
     case 'float':
-      return type.bitWidth === 16 ? { type: { kind: 'float', bitWidth: 32 }, convert: halvesToFloats } : undefined;
+      return type.bitWidth === 16
+        ? { type: { kind: 'float', bitWidth: 32 }, convert: halvesToFloats }
+        : undefined;
     case 'decimal':
       return planDecimal(field, type, path);
     case 'timestamp':
@@ -121,13 +134,16 @@ function planType(field: ArrowField, path: string): LeafPlan | undefined {
       if (type.unit === 'nanosecond') throw unsupported(field, path, 'DuckDB’s INTERVAL has no nanoseconds');
       return planScaled(field, type.unit, path);
     case 'date':
-      return type.unit === 'day' ? undefined : check(field, path, (array) => findInexactQuotient(array, 86_400_000), 'is no whole day');
+      return type.unit === 'day'
+        ? undefined
+        : check(field, path, (array) => findInexactQuotient(array, 86_400_000), 'is no whole day');
     case 'interval':
       return type.unit === 'month-day-nano'
         ? check(field, path, (array) => findNonMultiple(array, 1000, 2, 1), 'has a part below a microsecond')
         : undefined;
     case 'fixed-size-list':
-      if (type.listSize < 1 || type.listSize > maxFixedListSize) throw unsupported(field, path, `DuckDB’s arrays have 1 to ${maxFixedListSize} values`);
+      if (type.listSize < 1 || type.listSize > maxFixedListSize)
+        throw unsupported(field, path, `DuckDB’s arrays have 1 to ${maxFixedListSize} values`);
       return undefined;
     case 'struct':
       if (field.children.length === 0) throw unsupported(field, path, 'DuckDB has no struct without fields');
@@ -143,10 +159,18 @@ function planType(field: ArrowField, path: string): LeafPlan | undefined {
   }
 }
 
-function planDecimal(field: ArrowField, type: ArrowType & { kind: 'decimal' }, path: string): LeafPlan | undefined {
+function planDecimal(
+  field: ArrowField,
+  type: ArrowType & { kind: 'decimal' },
+  path: string,
+): LeafPlan | undefined {
   const { precision, scale } = type;
   if (precision < 1 || precision > maxDecimalDigits || scale < 0 || scale > precision) {
-    throw unsupported(field, path, `DuckDB’s DECIMAL has at most ${maxDecimalDigits} digits and a scale between 0 and them`);
+    throw unsupported(
+      field,
+      path,
+      `DuckDB’s DECIMAL has at most ${maxDecimalDigits} digits and a scale between 0 and them`,
+    );
   }
   if (type.bitWidth !== 256) return undefined;
   const checked = check(field, path, findWideDecimal, 'has more digits than its type');
@@ -158,7 +182,12 @@ function planDecimal(field: ArrowField, type: ArrowType & { kind: 'decimal' }, p
 
 function planZonedTimestamp(field: ArrowField, unit: TimeUnit, path: string): LeafPlan | undefined {
   if (unit !== 'nanosecond') return planScaled(field, unit, path);
-  return check(field, path, (array) => findNonMultiple(array, 1000), 'has a part below a microsecond, which DuckDB’s TIMESTAMP WITH TIME ZONE cannot hold');
+  return check(
+    field,
+    path,
+    (array) => findNonMultiple(array, 1000),
+    'has a part below a microsecond, which DuckDB’s TIMESTAMP WITH TIME ZONE cannot hold',
+  );
 }
 
 /** Values that DuckDB multiplies to microseconds must stay inside 64 bits. */
@@ -183,7 +212,12 @@ function refuseRepeatedChildren(field: ArrowField, path: string): void {
   for (const { name } of field.children) {
     const key = name.toLowerCase();
     if (name === '') throw unsupported(field, path, 'DuckDB wants a name for every field of a struct');
-    if (seen.has(key)) throw unsupported(field, path, `its field ${JSON.stringify(name)} is there twice (DuckDB ignores case)`);
+    if (seen.has(key))
+      throw unsupported(
+        field,
+        path,
+        `its field ${JSON.stringify(name)} is there twice (DuckDB ignores case)`,
+      );
     seen.add(key);
   }
 }

@@ -51,7 +51,12 @@ export class TableLock {
       if (patienceMs !== null) {
         timer = setTimeout(() => {
           this.#waiting = this.#waiting.filter((other) => other !== waiter);
-          reject(new ArrowportError('COMMIT_CONFLICT', 'Other loads of the table did not end in time for its columns to change.'));
+          reject(
+            new ArrowportError(
+              'COMMIT_CONFLICT',
+              'Other loads of the table did not end in time for its columns to change.',
+            ),
+          );
           this.#wake();
         }, patienceMs);
       }

@@ -101,7 +101,12 @@ function formatOf(field: ArrowField): string {
   return formatOfType(field.type);
 }
 
-const unitLetter: Record<TimeUnit, string> = { second: 's', millisecond: 'm', microsecond: 'u', nanosecond: 'n' };
+const unitLetter: Record<TimeUnit, string> = {
+  second: 's',
+  millisecond: 'm',
+  microsecond: 'u',
+  nanosecond: 'n',
+};
 const plainFormats: Partial<Record<ArrowType['kind'], string>> = {
   null: 'n',
   bool: 'b',

@@ -1,0 +1,186 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import type { Backend, ColumnDescription, Load, LoadRequest, TableDescription } from '../../core/backend.ts';
+import type { IpcLimits } from '../../core/ipc-message.ts';
+import type { TableName } from '../../core/route.ts';
+import { ArrowportError } from '../../errors.ts';
+import { Database, type DatabaseOptions } from './database.ts';
+import { fromDuckDbError, isInvalidated, isMissing } from './errors.ts';
+import { qualifiedName, quoteText } from './identifier.ts';
+import { beginLoad } from './loader.ts';
+import { checkNativeInterface } from './native/self-check.ts';
+import { internalSchema, TableCatalog } from './table-catalog.ts';
+
+/** A table of the database file, as listings show it. */
+export interface ListedTable extends TableDescription {
+  readonly table: TableName;
+}
+
+/** The DuckDB backend, with what only it can answer. */
+export interface DuckDbBackend extends Backend {
+  /** All tables of the database file but the server's own. */
+  listTables(): Promise<readonly ListedTable[]>;
+}
+
+export interface DuckDbBackendOptions {
+  readonly config: DatabaseOptions;
+  /** Read at the start of each load. */
+  readonly limits: () => IpcLimits;
+  readonly logger?: { warn(fields: object, text: string): void };
+}
+
+/**
+ * Opens the database file and proves the native interface before first use. Throws BACKEND_UNAVAILABLE or
+ * OPTION_INVALID, saying what to do.
+ */
+export async function createDuckDbBackend(options: DuckDbBackendOptions): Promise<DuckDbBackend> {
+  const backend = new EmbeddedDuckDb(options);
+  await backend.open();
+  return backend;
+}
+
+class EmbeddedDuckDb implements DuckDbBackend {
+  readonly kind = 'duckdb';
+  readonly #options: DuckDbBackendOptions;
+  #database: Database | null = null;
+  #catalog: TableCatalog | null = null;
+  #questions: DuckDBConnection | null = null;
+  #running = 0;
+  #invalidated = false;
+  #reopening: Promise<void> | null = null;
+
+  constructor(options: DuckDbBackendOptions) {
+    this.#options = options;
+  }
+
+  async open(): Promise<void> {
+    const database = await Database.open(this.#options.config);
+    try {
+      await checkNativeInterface(database);
+      this.#catalog = await TableCatalog.open(database);
+      this.#questions = await database.connect();
+      this.#database = database;
+    } catch (thrown) {
+      await database.close();
+      throw thrown;
+    }
+  }
+
+  async begin(request: LoadRequest): Promise<Load> {
+    if (this.#invalidated) await this.#reopen();
+    const { database, catalog } = this.#parts();
+    const connection = await database.connect();
+    this.#running += 1;
+    let open = true;
+    const closed = (failure: unknown): void => {
+      if (!open) return;
+      open = false;
+      connection.closeSync();
+      this.#running -= 1;
+      this.#noteFailure(failure);
+    };
+    try {
+      return await beginLoad(request, { connection, catalog, limits: this.#options.limits(), closed });
+    } catch (thrown) {
+      closed(thrown);
+      throw thrown;
+    }
+  }
+
+  async findTable(table: TableName): Promise<TableDescription | undefined> {
+    const { database } = this.#parts();
+    const name = qualifiedName(database.catalog, table);
+    try {
+      const [[rows] = []] = await this.#ask(`SELECT count(*) FROM ${name}`);
+      const columns = await this.#ask(
+        `SELECT name, type, "notnull" FROM pragma_table_info(${quoteText(name)})`,
+      );
+      return { rowCount: Number(rows), columns: columns.map(toColumn) };
+    } catch (thrown) {
+      if (isMissing(thrown)) return undefined;
+      throw fromDuckDbError(thrown, 'load');
+    }
+  }
+
+  async listTables(): Promise<readonly ListedTable[]> {
+    const { database } = this.#parts();
+    const names = await this.#ask(
+      `SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ${quoteText(database.catalog)}
+       AND schema_name <> ${quoteText(internalSchema)} ORDER BY 1, 2`,
+    );
+    const tables: ListedTable[] = [];
+    for (const [schema, name] of names) {
+      const table: TableName = { schema: schema === 'main' ? null : String(schema), name: String(name) };
+      const found = await this.findTable(table);
+      if (found !== undefined) tables.push({ ...found, table });
+    }
+    return tables;
+  }
+
+  async problems(): Promise<readonly string[]> {
+    if (this.#invalidated) await this.#reopen().catch(() => undefined);
+    try {
+      await this.#ask('SELECT 1');
+      return [];
+    } catch (thrown) {
+      return [`duckdb: ${fromDuckDbError(thrown, 'load').message}`];
+    }
+  }
+
+  async memoryBytes(): Promise<number> {
+    const [[bytes] = []] = await this.#ask('SELECT sum(memory_usage_bytes)::DOUBLE FROM duckdb_memory()');
+    return Number(bytes ?? 0);
+  }
+
+  async close(): Promise<void> {
+    this.#questions?.closeSync();
+    this.#catalog?.close();
+    await this.#database?.close();
+    this.#questions = null;
+    this.#catalog = null;
+    this.#database = null;
+  }
+
+  async #ask(sql: string): Promise<unknown[][]> {
+    if (this.#questions === null) throw unavailable();
+    return (await this.#questions.runAndReadAll(sql)).getRows();
+  }
+
+  #parts(): { database: Database; catalog: TableCatalog } {
+    if (this.#database === null || this.#catalog === null) throw unavailable();
+    return { database: this.#database, catalog: this.#catalog };
+  }
+
+  #noteFailure(failure: unknown): void {
+    const cause = failure instanceof ArrowportError ? failure.cause : failure;
+    if (failure === null || this.#invalidated || !isInvalidated(cause)) return;
+    this.#invalidated = true;
+    this.#options.logger?.warn(
+      { err: cause },
+      'DuckDB gave the database up; it is opened again when the running loads have ended',
+    );
+  }
+
+  /** An instance that failed internally refuses everything until it is opened again, once nobody uses it. */
+  #reopen(): Promise<void> {
+    if (this.#running > 0) return Promise.reject(unavailable());
+    this.#reopening ??= this.close()
+      .then(() => this.open())
+      .then(() => {
+        this.#invalidated = false;
+      })
+      .finally(() => {
+        this.#reopening = null;
+      });
+    return this.#reopening;
+  }
+}
+
+function unavailable(): ArrowportError {
+  return new ArrowportError('BACKEND_UNAVAILABLE', 'The database is being opened again.', {
+    details: { retryAfterMs: 1000 },
+  });
+}
+
+function toColumn([name, type, required]: unknown[]): ColumnDescription {
+  return { name: String(name), type: String(type), nullable: required !== true };
+}

@@ -1,0 +1,135 @@
+import { basename, extname } from 'node:path';
+import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { ArrowportError } from '../../errors.ts';
+import { quoteIdentifier, quoteText } from './identifier.ts';
+
+/** Settings of the embedded database, as the configuration has them. */
+export interface DatabaseOptions {
+  readonly db_path: string;
+  readonly duckdb_extensions: readonly string[];
+  readonly duckdb: {
+    readonly threads: number | null;
+    readonly memory_limit: string | null;
+    readonly checkpoint_threshold: string | null;
+    readonly settings: Readonly<Record<string, string | number | boolean>>;
+  };
+}
+
+const reservedCatalogs = new Set(['memory', 'temp', 'system', 'main']);
+
+/**
+ * The database file, attached beside an in-memory one. Statements run in the in-memory catalog, so that what a
+ * connection creates without a full name never lands in the file.
+ */
+export class Database {
+  /** The name that the file is attached under: the file's own, as DuckDB would call it. */
+  readonly catalog: string;
+  readonly #instance: DuckDBInstance;
+
+  private constructor(instance: DuckDBInstance, catalog: string) {
+    this.#instance = instance;
+    this.catalog = catalog;
+  }
+
+  /** Throws BACKEND_UNAVAILABLE saying what to do when the file cannot be opened, OPTION_INVALID for a bad setting. */
+  static async open(options: DatabaseOptions): Promise<Database> {
+    const instance = await DuckDBInstance.create(':memory:', startSettings(options));
+    const database = new Database(instance, catalogName(options.db_path));
+    const connection = await instance.connect();
+    try {
+      for (const extension of options.duckdb_extensions) await loadExtension(connection, extension);
+      for (const [name, value] of Object.entries(options.duckdb.settings))
+        await applySetting(connection, name, value);
+      await attach(connection, options.db_path, database.catalog);
+    } catch (thrown) {
+      connection.closeSync();
+      instance.closeSync();
+      throw thrown;
+    }
+    connection.closeSync();
+    return database;
+  }
+
+  connect(): Promise<DuckDBConnection> {
+    return this.#instance.connect();
+  }
+
+  /** Folds the write-ahead log into the file and closes it. */
+  async close(): Promise<void> {
+    const connection = await this.connect();
+    await connection.run(`CHECKPOINT ${quoteIdentifier(this.catalog)}`).catch(() => undefined);
+    await connection.run(`DETACH ${quoteIdentifier(this.catalog)}`).catch(() => undefined);
+    connection.closeSync();
+    this.#instance.closeSync();
+  }
+}
+
+function startSettings(options: DatabaseOptions): Record<string, string> {
+  const { threads, memory_limit, checkpoint_threshold } = options.duckdb;
+  return {
+    ...(threads === null ? {} : { threads: String(threads) }),
+    ...(memory_limit === null ? {} : { memory_limit }),
+    ...(checkpoint_threshold === null ? {} : { checkpoint_threshold }),
+  };
+}
+
+function catalogName(path: string): string {
+  if (path === ':memory:') return 'arrowport';
+  const name = basename(path, extname(path));
+  return name === '' || reservedCatalogs.has(name.toLowerCase()) ? 'arrowport' : name;
+}
+
+async function loadExtension(connection: DuckDBConnection, extension: string): Promise<void> {
+  const isPath = extension.endsWith('.duckdb_extension');
+  const name = isPath ? quoteText(extension) : quoteIdentifier(extension);
+  try {
+    if (!isPath)
+      await connection.run(`LOAD ${name}`).catch(() => connection.run(`INSTALL ${name}; LOAD ${name}`));
+    else await connection.run(`LOAD ${name}`);
+  } catch (cause) {
+    throw new ArrowportError(
+      'OPTION_INVALID',
+      `duckdb_extensions: ${JSON.stringify(extension)} could not be loaded; install it, or give the path of its .duckdb_extension file.`,
+      { cause },
+    );
+  }
+}
+
+async function applySetting(
+  connection: DuckDBConnection,
+  name: string,
+  value: string | number | boolean,
+): Promise<void> {
+  const literal = typeof value === 'string' ? quoteText(value) : String(value);
+  try {
+    await connection.run(`SET GLOBAL ${quoteIdentifier(name)} = ${literal}`);
+  } catch (cause) {
+    const why = cause instanceof Error ? (cause.message.split('\n', 1)[0] ?? '') : '';
+    throw new ArrowportError('OPTION_INVALID', `duckdb.settings.${name} is refused by DuckDB: ${why}`, {
+      cause,
+    });
+  }
+}
+
+async function attach(connection: DuckDBConnection, path: string, catalog: string): Promise<void> {
+  try {
+    await connection.run(`ATTACH ${quoteText(path)} AS ${quoteIdentifier(catalog)}`);
+  } catch (cause) {
+    throw new ArrowportError('BACKEND_UNAVAILABLE', `db_path ${path}: ${describeOpenFailure(cause)}`, {
+      cause,
+    });
+  }
+}
+
+function describeOpenFailure(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (/lock/i.test(message))
+    return 'another process has the database open; stop it, or give another db_path.';
+  if (/No such file|does not exist/i.test(message))
+    return 'its folder does not exist; create it, or give another db_path.';
+  if (/Permission denied|read-only/i.test(message))
+    return 'the file or its folder cannot be written; check its owner and mode.';
+  if (/not a valid DuckDB database/i.test(message))
+    return 'the file is not a DuckDB database; move it away, or give another db_path.';
+  return `DuckDB cannot open it: ${message.split('\n', 1)[0] ?? ''}`;
+}

@@ -1,0 +1,131 @@
+import type { LoadRequest } from '../../core/backend.ts';
+import type { BatchGroup } from './batch-group.ts';
+import { storableType } from './column-types.ts';
+import { fromDuckDbError } from './errors.ts';
+import { quoteIdentifier } from './identifier.ts';
+import type { LoaderContext } from './loader.ts';
+import type { StreamView } from './stream-view.ts';
+import type { TableEntry, TableHold } from './table-catalog.ts';
+
+/** How long a load that changes a table's columns waits for other loads of the table to end. */
+const changePatienceMs = 60_000;
+const stage = 'temp.main.arrow_stage';
+
+/**
+ * Where a load's rows go, in one transaction. They go straight into the table, beside other loads; or, where the load
+ * has to change or empty the table, into a temporary table first, so that the table is locked for its commit only.
+ */
+export class LoadTarget {
+  readonly #request: LoadRequest;
+  readonly #context: LoaderContext;
+  readonly #view: StreamView;
+  readonly #entry: TableEntry;
+  #hold: TableHold | null = null;
+  #staged = false;
+  #unlock: (() => void) | null = null;
+  #inTransaction = false;
+  #committed = false;
+  #rows = 0;
+
+  constructor(request: LoadRequest, context: LoaderContext, view: StreamView) {
+    this.#request = request;
+    this.#context = context;
+    this.#view = view;
+    this.#entry = context.catalog.entry(request.route.table);
+  }
+
+  get #mode(): 'strict' | 'merge' {
+    return this.#request.options.schemaMode === 'merge' ? 'merge' : 'strict';
+  }
+
+  /** Refuses a stream that does not fit, before any of it is read. Throws SCHEMA_MISMATCH. */
+  async precheck(): Promise<void> {
+    await this.#context.catalog.precheck(this.#entry, this.#view.columns, this.#mode);
+  }
+
+  /** Throws the codes of the ingest path; the load must be aborted then. */
+  async insert(group: BatchGroup): Promise<void> {
+    await this.#open();
+    await this.#view.insert(this.#staged ? stage : this.#entry.sql, group);
+    this.#rows += group.rows;
+  }
+
+  /** Makes everything inserted durable; resolves with the number of rows. */
+  async commit(): Promise<number> {
+    await this.#open();
+    if (this.#staged) await this.#commitStage();
+    else await this.#run('COMMIT', 'commit');
+    this.#inTransaction = false;
+    this.#committed = true;
+    return this.#rows;
+  }
+
+  /** Rolls back what is not committed and lets go of the table. Never throws. */
+  async close(): Promise<void> {
+    const { connection, catalog } = this.#context;
+    if (this.#inTransaction) await connection.run('ROLLBACK').catch(() => undefined);
+    if (this.#staged) await connection.run(`DROP TABLE IF EXISTS ${stage}`).catch(() => undefined);
+    await this.#view.close();
+    this.#unlock?.();
+    if (this.#hold !== null)
+      await catalog.endHold(this.#entry, this.#hold, this.#committed).catch(() => undefined);
+    this.#hold = null;
+  }
+
+  /** Opens the transaction with the first rows: a stream that stalls before them locks nothing. */
+  async #open(): Promise<void> {
+    if (this.#hold !== null) return;
+    const { catalog } = this.#context;
+    this.#hold = await catalog.hold(this.#entry, this.#view.columns, this.#mode);
+    const { added, widened } = this.#hold.changes;
+    this.#staged = added.length > 0 || widened.length > 0 || this.#replaces;
+    if (this.#staged) {
+      await this.#run(`CREATE TEMP TABLE arrow_stage (${this.#columnList()})`, 'load');
+      return;
+    }
+    this.#unlock = await this.#entry.lock.share();
+    await this.#run('BEGIN', 'load');
+    this.#inTransaction = true;
+  }
+
+  get #replaces(): boolean {
+    return this.#request.options.mode === 'overwrite';
+  }
+
+  #columnList(): string {
+    return this.#view.columns
+      .map(({ name, type }) => `${quoteIdentifier(name)} ${storableType(type)}`)
+      .join(', ');
+  }
+
+  async #commitStage(): Promise<void> {
+    const { catalog } = this.#context;
+    this.#unlock = await this.#entry.lock.exclude(changePatienceMs);
+    // The table may have changed while this load was on its way.
+    const { added, widened } = await catalog.compare(this.#entry, this.#view.columns, this.#mode);
+    const names = this.#view.columns.map(({ name }) => quoteIdentifier(name)).join(', ');
+    await this.#run('BEGIN', 'load');
+    this.#inTransaction = true;
+    for (const { name, type } of added) {
+      await this.#run(`ALTER TABLE ${this.#entry.sql} ADD COLUMN ${quoteIdentifier(name)} ${type}`, 'load');
+    }
+    for (const { name, type } of widened) {
+      await this.#run(
+        `ALTER TABLE ${this.#entry.sql} ALTER COLUMN ${quoteIdentifier(name)} SET DATA TYPE ${type}`,
+        'load',
+      );
+    }
+    if (this.#replaces) await this.#run(`DELETE FROM ${this.#entry.sql}`, 'load');
+    await this.#run(`INSERT INTO ${this.#entry.sql} (${names}) SELECT ${names} FROM ${stage}`, 'load');
+    await this.#run('COMMIT', 'commit');
+    this.#entry.columns = null;
+  }
+
+  async #run(sql: string, phase: 'load' | 'commit'): Promise<void> {
+    try {
+      await this.#context.connection.run(sql);
+    } catch (thrown) {
+      throw fromDuckDbError(thrown, phase);
+    }
+  }
+}

@@ -1,0 +1,195 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { decodeBatch } from '../../arrow/decode-batch.ts';
+import { createDictionaryStore, type DictionaryStore } from '../../arrow/dictionary-store.ts';
+import type { CommitResult, Load, LoadRequest } from '../../core/backend.ts';
+import type { IpcLimits, IpcMessage, RecordBatchMessage } from '../../core/ipc-message.ts';
+import type { ArrowField } from '../../core/schema.ts';
+import { BatchGroup, countBytes } from './batch-group.ts';
+import { fromDuckDbError } from './errors.ts';
+import { type LoadColumn, planColumn } from './load-column.ts';
+import { LoadTarget } from './load-target.ts';
+import { refuseAmbiguousColumns } from './match-columns.ts';
+import { StreamView } from './stream-view.ts';
+import type { TableCatalog } from './table-catalog.ts';
+
+/** Bytes gathered that make an INSERT worth while even when rows are wide and few. */
+const worthwhileBytes = 16 * 1024 * 1024;
+/** Bytes gathered while an INSERT runs before the producer has to wait. */
+const gatherLimitBytes = 64 * 1024 * 1024;
+/** Row groups that one INSERT should span: fewer leave DuckDB's threads without work at the ends. */
+const chunksPerInsert = 8;
+/** Batches being decompressed at once, so that DuckDB, the codec and the socket work side by side. */
+const decodesAhead = 3;
+
+/** What a load needs from its backend. */
+export interface LoaderContext {
+  readonly connection: DuckDBConnection;
+  readonly catalog: TableCatalog;
+  readonly limits: IpcLimits;
+  /** Told once, when the load is over and its connection closed. */
+  closed(failure: unknown): void;
+}
+
+/** Plans the columns, shows the stream to DuckDB and compares it with the table. Throws SCHEMA_MISMATCH, TYPE_UNSUPPORTED. */
+export async function beginLoad(request: LoadRequest, context: LoaderContext): Promise<Load> {
+  refuseAmbiguousColumns(request.schema.fields.map((field) => field.name));
+  const columns = request.schema.fields.map(planColumn);
+  const view = await StreamView.open(
+    context.connection,
+    columns.map((column) => column.field),
+  );
+  try {
+    const target = new LoadTarget(request, context, view);
+    await target.precheck();
+    return new DuckDbLoad(request, context, columns, target);
+  } catch (thrown) {
+    await view.close();
+    throw fromDuckDbError(thrown, 'load');
+  }
+}
+
+class DuckDbLoad implements Load {
+  readonly #request: LoadRequest;
+  readonly #context: LoaderContext;
+  readonly #columns: readonly LoadColumn[];
+  readonly #target: LoadTarget;
+  readonly #dictionaries: DictionaryStore;
+  readonly #decodesAhead: number;
+  #decoding: Promise<void>[] = [];
+  #lastDecoded: Promise<void> = Promise.resolve();
+  #group = new BatchGroup();
+  #inserting: Promise<void> | null = null;
+  #failure: unknown = null;
+  #over = false;
+
+  constructor(
+    request: LoadRequest,
+    context: LoaderContext,
+    columns: readonly LoadColumn[],
+    target: LoadTarget,
+  ) {
+    this.#request = request;
+    this.#context = context;
+    this.#columns = columns;
+    this.#target = target;
+    this.#dictionaries = createDictionaryStore(request.schema, context.limits);
+    this.#decodesAhead = request.schema.fields.some(hasDictionary) ? 0 : decodesAhead;
+  }
+
+  async write(message: IpcMessage): Promise<void> {
+    if (this.#failure !== null) {
+      message.release();
+      throw this.#failure;
+    }
+    if (message.kind === 'dictionary-batch') {
+      await this.#settleDecodes(0);
+      await this.#dictionaries.apply(message);
+      return;
+    }
+    this.#startDecode(message);
+    await this.#settleDecodes(this.#decodesAhead);
+    this.#insertIfWorthwhile();
+    while (this.#group.bytes >= gatherLimitBytes) {
+      await this.#inserting;
+      this.#insertIfWorthwhile();
+    }
+  }
+
+  flush(): void {
+    if (this.#inserting === null && this.#group.rows > 0 && this.#failure === null) this.#startInsert();
+  }
+
+  async commit(): Promise<CommitResult> {
+    await this.#settleDecodes(0);
+    await this.#inserting;
+    if (this.#group.rows > 0) this.#startInsert();
+    await this.#inserting;
+    if (this.#failure !== null) throw this.#failure;
+    const rows = await this.#target.commit();
+    await this.#close(null);
+    return { rows, version: null };
+  }
+
+  async abort(): Promise<void> {
+    if (this.#over) return;
+    this.#failure ??= new Error('The load was aborted.');
+    if (this.#inserting !== null) this.#context.connection.interrupt();
+    await this.#inserting?.catch(() => undefined);
+    await Promise.allSettled(this.#decoding);
+    await this.#close(this.#failure);
+  }
+
+  /** Starts decoding a batch; its rows join the group after those of the batches before it. */
+  #startDecode(message: RecordBatchMessage): void {
+    const before = this.#lastDecoded;
+    const decoded = this.#decode(message);
+    const joined = decoded
+      .then(async (columns) => {
+        await before;
+        const bytes = countBytes(columns);
+        this.#request.onBatchDecoded?.(bytes);
+        this.#group.add(message, columns, bytes);
+      })
+      .catch((thrown: unknown) => {
+        message.release();
+        throw thrown;
+      });
+    joined.catch((thrown: unknown) => {
+      this.#failure ??= thrown;
+    });
+    this.#lastDecoded = joined;
+    this.#decoding.push(joined);
+  }
+
+  async #decode(message: RecordBatchMessage) {
+    const arrays = await decodeBatch(
+      message,
+      this.#request.schema.fields,
+      this.#dictionaries,
+      this.#context.limits,
+    );
+    return arrays.map((array, index) => this.#columns[index]?.convert(array) ?? array);
+  }
+
+  async #settleDecodes(ahead: number): Promise<void> {
+    while (this.#decoding.length > ahead) {
+      const [first] = this.#decoding;
+      await first;
+      this.#decoding.shift();
+    }
+  }
+
+  #insertIfWorthwhile(): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#inserting !== null) return;
+    const { rows, bytes } = this.#group;
+    if (rows >= this.#request.route.chunkSize * chunksPerInsert || bytes >= worthwhileBytes)
+      this.#startInsert();
+  }
+
+  #startInsert(): void {
+    const group = this.#group;
+    this.#group = new BatchGroup();
+    this.#inserting = this.#target
+      .insert(group)
+      .catch((thrown: unknown) => {
+        this.#failure ??= thrown;
+      })
+      .finally(() => {
+        group.release();
+        this.#inserting = null;
+      });
+  }
+
+  async #close(failure: unknown): Promise<void> {
+    this.#over = true;
+    this.#group.release();
+    this.#dictionaries.close();
+    await this.#target.close();
+    this.#context.closed(failure);
+  }
+}
+
+function hasDictionary(field: ArrowField): boolean {
+  return field.dictionary !== null || field.children.some(hasDictionary);
+}

@@ -1,0 +1,236 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { describeTable, type TableName } from '../../core/route.ts';
+import { storableType } from './column-types.ts';
+import type { Database } from './database.ts';
+import { isMissing } from './errors.ts';
+import { qualifiedName, quoteIdentifier, quoteText } from './identifier.ts';
+import { type Column, type ColumnChanges, matchColumns } from './match-columns.ts';
+import { TableLock } from './table-lock.ts';
+
+/** The schema for what this server itself keeps in the database file. */
+export const internalSchema = '_arrowport';
+
+/** A table that its first loads are still being written to: it goes again when none of them commits. */
+interface PendingTable {
+  loads: number;
+  committed: boolean;
+  readonly resolved: Promise<void>;
+  resolve(): void;
+}
+
+/** What this process knows of one table. */
+export interface TableEntry {
+  readonly table: TableName;
+  /** The full name, quoted for SQL. */
+  readonly sql: string;
+  readonly lock: TableLock;
+  columns: readonly Column[] | null;
+  pending: PendingTable | null;
+}
+
+/** A load's hold on its table. */
+export interface TableHold {
+  readonly changes: ColumnChanges;
+  /** Whether this load keeps a table alive that did not exist before. */
+  readonly pending: boolean;
+}
+
+/** Knows the tables of the database file, makes missing ones, and takes them away again when their first loads fail. */
+export class TableCatalog {
+  readonly #database: Database;
+  readonly #connection: DuckDBConnection;
+  readonly #entries = new Map<string, TableEntry>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(database: Database, connection: DuckDBConnection) {
+    this.#database = database;
+    this.#connection = connection;
+  }
+
+  /** Opens the catalog and removes what first loads of an earlier process left unfinished. */
+  static async open(database: Database): Promise<TableCatalog> {
+    const catalog = new TableCatalog(database, await database.connect());
+    await catalog.#createInternalTables();
+    await catalog.#removeAbandoned();
+    return catalog;
+  }
+
+  entry(table: TableName): TableEntry {
+    const sql = qualifiedName(this.#database.catalog, table);
+    const key = sql.toLowerCase();
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = { table, sql, lock: new TableLock(), columns: null, pending: null };
+      this.#entries.set(key, entry);
+    }
+    return entry;
+  }
+
+  async #describe(entry: TableEntry): Promise<readonly Column[] | undefined> {
+    try {
+      const result = await this.#connection.run(`SELECT * FROM ${entry.sql} LIMIT 0`);
+      const types = result.columnTypes();
+      const required = await this.#requiredColumns(entry);
+      entry.columns = result.columnNames().map((name, index) => {
+        const type = types[index];
+        if (type === undefined) throw new Error('DuckDB names more columns than it has types.');
+        return { name, type, required: required.has(name) };
+      });
+      return entry.columns;
+    } catch (thrown) {
+      entry.columns = null;
+      if (isMissing(thrown)) return undefined;
+      throw thrown;
+    }
+  }
+
+  /** Early refusal of a stream that does not fit a table that is there for good. Throws SCHEMA_MISMATCH. */
+  async precheck(entry: TableEntry, incoming: readonly Column[], mode: 'strict' | 'merge'): Promise<void> {
+    if (entry.pending !== null) return;
+    const columns = entry.columns ?? (await this.#inTurn(() => this.#describe(entry)));
+    if (columns !== undefined) matchColumns({ name: describeTable(entry.table), columns }, incoming, mode);
+  }
+
+  /** Makes the table when it is missing, or compares. Throws SCHEMA_MISMATCH. Every hold must be ended. */
+  async hold(entry: TableEntry, incoming: readonly Column[], mode: 'strict' | 'merge'): Promise<TableHold> {
+    for (;;) {
+      const held = await this.#inTurn(() => this.#tryHold(entry, incoming, mode));
+      if ('changes' in held) return held;
+      await held.resolved;
+    }
+  }
+
+  /** What the table, looked at anew, needs to take the columns. Throws SCHEMA_MISMATCH. */
+  async compare(
+    entry: TableEntry,
+    incoming: readonly Column[],
+    mode: 'strict' | 'merge',
+  ): Promise<ColumnChanges> {
+    const columns = (await this.#inTurn(() => this.#describe(entry))) ?? [];
+    return matchColumns({ name: describeTable(entry.table), columns }, incoming, mode);
+  }
+
+  /** Ends a hold; a pending table whose loads have all ended without a commit is dropped. */
+  async endHold(entry: TableEntry, hold: TableHold, committed: boolean): Promise<void> {
+    if (!hold.pending) return;
+    await this.#inTurn(async () => {
+      const { pending } = entry;
+      if (pending === null) return;
+      pending.loads -= 1;
+      pending.committed ||= committed;
+      if (pending.committed) await this.#forget(entry);
+      else if (pending.loads === 0) await this.#drop(entry);
+      else return;
+      entry.pending = null;
+      pending.resolve();
+    });
+  }
+
+  close(): void {
+    this.#connection.closeSync();
+  }
+
+  async #tryHold(
+    entry: TableEntry,
+    incoming: readonly Column[],
+    mode: 'strict' | 'merge',
+  ): Promise<TableHold | PendingTable> {
+    const columns = entry.columns ?? (await this.#describe(entry));
+    if (columns === undefined) {
+      await this.#create(entry, incoming);
+      return { changes: { added: [], widened: [] }, pending: true };
+    }
+    try {
+      const changes = matchColumns({ name: describeTable(entry.table), columns }, incoming, mode);
+      if (entry.pending !== null) entry.pending.loads += 1;
+      return { changes, pending: entry.pending !== null };
+    } catch (thrown) {
+      // A table that may yet vanish refuses nobody.
+      if (entry.pending !== null) return entry.pending;
+      throw thrown;
+    }
+  }
+
+  async #create(entry: TableEntry, incoming: readonly Column[]): Promise<void> {
+    const { schema, name } = entry.table;
+    const columns = incoming.map((column) => `${quoteIdentifier(column.name)} ${storableType(column.type)}`);
+    await this.#transaction(async () => {
+      if (schema !== null) {
+        await this.#connection.run(
+          `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(this.#database.catalog)}.${quoteIdentifier(schema)}`,
+        );
+      }
+      await this.#connection.run(`CREATE TABLE ${entry.sql} (${columns.join(', ')})`);
+      await this.#connection.run(
+        `INSERT INTO ${this.#pendingTables()} VALUES (${quoteText(schema ?? 'main')}, ${quoteText(name)})`,
+      );
+    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    entry.pending = { loads: 1, committed: false, resolved: promise, resolve };
+    await this.#describe(entry);
+  }
+
+  async #forget(entry: TableEntry): Promise<void> {
+    const { schema, name } = entry.table;
+    await this.#connection.run(
+      `DELETE FROM ${this.#pendingTables()} WHERE schema_name = ${quoteText(schema ?? 'main')} AND table_name = ${quoteText(name)}`,
+    );
+  }
+
+  async #drop(entry: TableEntry): Promise<void> {
+    entry.columns = null;
+    await this.#transaction(async () => {
+      await this.#connection.run(`DROP TABLE IF EXISTS ${entry.sql}`);
+      await this.#forget(entry);
+    });
+  }
+
+  async #requiredColumns(entry: TableEntry): Promise<ReadonlySet<string>> {
+    const result = await this.#connection.runAndReadAll(
+      `SELECT name FROM pragma_table_info(${quoteText(entry.sql)}) WHERE "notnull" AND dflt_value IS NULL`,
+    );
+    return new Set(result.getRows().map(([name]) => String(name)));
+  }
+
+  async #createInternalTables(): Promise<void> {
+    const schema = `${quoteIdentifier(this.#database.catalog)}.${quoteIdentifier(internalSchema)}`;
+    await this.#connection.run(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
+    await this.#connection.run(
+      `CREATE TABLE IF NOT EXISTS ${this.#pendingTables()} (schema_name VARCHAR, table_name VARCHAR)`,
+    );
+  }
+
+  async #removeAbandoned(): Promise<void> {
+    const rows = (await this.#connection.runAndReadAll(`SELECT * FROM ${this.#pendingTables()}`)).getRows();
+    for (const [schema, name] of rows) {
+      const entry = this.entry({ schema: schema === 'main' ? null : String(schema), name: String(name) });
+      const found = await this.#connection
+        .runAndReadAll(`SELECT 1 FROM ${entry.sql} LIMIT 1`)
+        .catch(() => null);
+      if (found !== null && found.currentRowCount === 0) await this.#drop(entry);
+      else await this.#forget(entry);
+    }
+  }
+
+  #pendingTables(): string {
+    return qualifiedName(this.#database.catalog, { schema: internalSchema, name: 'pending_tables' });
+  }
+
+  async #transaction(run: () => Promise<void>): Promise<void> {
+    await this.#connection.run('BEGIN');
+    try {
+      await run();
+      await this.#connection.run('COMMIT');
+    } catch (thrown) {
+      await this.#connection.run('ROLLBACK').catch(() => undefined);
+      throw thrown;
+    }
+  }
+
+  /** The catalog has one connection: what it does there happens one after another. */
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const next = this.#turn.then(run);
+    this.#turn = next.catch(() => undefined);
+    return next;
+  }
+}
