@@ -47,6 +47,9 @@ function localPath(path: string): string {
   return path.startsWith('file://') ? fileURLToPath(path) : resolve(path);
 }
 
+/** A store that does not answer is given up within the time that a client waits; delta-rs itself tries for three minutes. */
+const RETRY_DEFAULTS: Readonly<Record<string, string>> = { max_retries: '6', retry_timeout: '20s' };
+
 const S3_NAMES: Readonly<Record<string, string>> = {
   endpoint: 'AWS_ENDPOINT_URL',
   endpoint_url: 'AWS_ENDPOINT_URL',
@@ -62,8 +65,8 @@ function storeOptions(
   uri: string,
   options: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
-  if (!/^s3a?:/.test(uri)) return options;
-  const named: Record<string, string> = {};
+  if (!/^s3a?:/.test(uri)) return { ...RETRY_DEFAULTS, ...options };
+  const named: Record<string, string> = { ...RETRY_DEFAULTS };
   for (const [name, value] of Object.entries(options)) {
     if (name.toLowerCase() === 'path_style_access') {
       named['AWS_VIRTUAL_HOSTED_STYLE_REQUEST'] = value === 'true' ? 'false' : 'true';

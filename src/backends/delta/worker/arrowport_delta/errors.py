@@ -80,7 +80,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("schema", r"cannot cast|schema mismatch|schemamismatch|field .* not found in schema|cannot merge"),
     (
         "corrupt",
-        r"corrupt|invalid json|eof while parsing|parquet error|invalid parquet|missing metadata|checksum",
+        r"corrupt|json error|invalid json|eof while parsing|parquet error|invalid parquet|checksum|"
+        r"missing metadata|no table metadata|metadata or protocol",
     ),
     ("not_found", r"not a delta table|no files in log segment|table does not exist|no table"),
 )

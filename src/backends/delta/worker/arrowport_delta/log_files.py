@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 
 import obstore
@@ -18,7 +19,10 @@ from .locations import Location
 _CLIENT_OPTIONS = frozenset(
     ("allow_http", "allow_invalid_certificates", "connect_timeout", "timeout", "proxy_url", "user_agent")
 )
-_NOT_FOR_OBSTORE = ("conditional_put", "copy_if_not_exists", "s3_allow_unsafe_rename", "locking_provider")
+_FOR_DELTA_ONLY = re.compile(
+    r"conditional_put|copy_if_not_exists|s3_.*|max_retries|retry_timeout|backoff_config.*|dynamo.*|.*locking.*|"
+    r"mount_allow_unsafe_rename|allow_unsafe_rename"
+)
 
 
 def read_commit(location: Location, version: int) -> list[dict[str, Any]] | None:
@@ -92,7 +96,7 @@ def open_store(location: Location) -> ObjectStore:
         plain = name.lower().removeprefix("aws_").removeprefix("azure_").removeprefix("google_")
         if plain in _CLIENT_OPTIONS:
             client[plain] = value.lower() == "true" if plain.startswith("allow") else value
-        elif plain not in _NOT_FOR_OBSTORE:
+        elif _FOR_DELTA_ONLY.fullmatch(plain) is None:
             config[name.lower()] = value
     if "endpoint" in {name.removeprefix("aws_").removesuffix("_url") for name in config}:
         config.setdefault("aws_virtual_hosted_style_request", "false")

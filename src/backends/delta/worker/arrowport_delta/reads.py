@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import IO, Any, cast
 
@@ -105,9 +106,13 @@ def _send(
             context.args.find_text("format") or "arrow", source, out, context.args.find_text("compression")
         )
         out.flush()
-    except BaseException:
+    except BaseException as error:
         if out.failure is not None:
             raise out.failure from None
+        if version < context.cached.require().version() and re.search(
+            r"not found|no such file", str(error), re.I
+        ):
+            raise WorkerError("version_not_found", f"Files of version {version} were vacuumed.") from error
         raise
     return {"rows": counted.rows, "bytes": out.bytes_sent, "version": version}
 

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, describe, it } from 'node:test';
+import { ArrowportError } from '../../../src/errors.ts';
+import { arrowBytes } from '../../support/arrow.ts';
+import { type CleanupOwner, makeTempFolder } from '../../support/temp-folder.ts';
+import { collect, loadBytes, startDeltaBackend, type TestBackend } from './delta-support.ts';
+import { skipWithoutObjectStore, startObjectStore } from './object-store.ts';
+import { compareWithSent } from './python-readers.ts';
+
+const accessKey = 'AKIAVERYSECRETKEYID0';
+const secretKey = 'wJalrXUtnFEMIveryK7MDENGbPxRfiCYSECRETKEY';
+const context = { requestId: 'test' };
+
+const skip = await skipWithoutObjectStore();
+const endpoint = skip === false ? await startObjectStore({ after }) : '';
+
+describe('Delta tables in an object store', { skip }, () => {
+  const scratch = makeTempFolder({ after });
+
+  const options = (address: string) => ({
+    endpoint: address,
+    region: 'us-east-1',
+    access_key_id: accessKey,
+    secret_access_key: secretKey,
+    allow_http: 'true',
+    path_style_access: 'true',
+  });
+  const start = (owner: CleanupOwner, prefix: string, address = endpoint): TestBackend =>
+    startDeltaBackend(owner, { tablePath: `s3://lake/${prefix}`, storageOptions: options(address) });
+  const readerOptions = (address: string) => ({
+    AWS_ENDPOINT_URL: address,
+    AWS_REGION: 'us-east-1',
+    AWS_ACCESS_KEY_ID: accessKey,
+    AWS_SECRET_ACCESS_KEY: secretKey,
+    AWS_ALLOW_HTTP: 'true',
+  });
+
+  it('are written small and staged, listed, read and kept free of credentials', async (t) => {
+    const { backend, log } = start(t, 'basic');
+    const small = await arrowBytes(`table = pa.table({'id': [1, 2, 3], 'v': [0.5, 1.5, 2.5]})`);
+    const large = await arrowBytes(
+      `table = pa.table({'id': pa.array(range(10, 3_000_010)), 'v': np.random.default_rng(1).normal(size=3_000_000)})`,
+      { batchRows: 100_000 },
+    );
+    await loadBytes(backend, 'one', small);
+    await loadBytes(backend, 'one', small, { idempotencyKey: 'k' });
+    assert.notEqual((await loadBytes(backend, 'one', small, { idempotencyKey: 'k' })).replay, null);
+    const table = await backend.tables.info('one', context);
+    assert.equal(table.row_count, 6);
+    await loadBytes(backend, 'two', large, { delta: { targetFileSize: 8_000_000 } });
+    const seen = await compareWithSent(
+      scratch,
+      's3://lake/basic/two',
+      [large],
+      'id',
+      readerOptions(endpoint),
+    );
+    assert.deepEqual([seen.differing, seen.rows], [[], 3_000_000]);
+    const names = (await backend.tables.list(context)).map(({ name, rows }) => [name, rows]);
+    assert.deepEqual(names, [
+      ['one', 6],
+      ['two', 3_000_000],
+    ]);
+    const rows = await backend.tables.read('one', { filter: 'id = 2', format: 'csv' }, context);
+    assert.equal((await collect(rows.bytes)).toString().trim().split('\n').length, 3);
+    assertNoSecrets(log);
+  });
+
+  it('are written by many at once, nothing lost', async (t) => {
+    const { backend } = start(t, 'many');
+    const bytes = await arrowBytes(`table = pa.table({'id': [1]})`);
+    await loadBytes(backend, 'shared', bytes);
+    await Promise.all(
+      Array.from({ length: 12 }, (_, n) => loadBytes(backend, 'shared', bytes, { idempotencyKey: `${n}` })),
+    );
+    assert.equal((await backend.tables.info('shared', context)).row_count, 13);
+  });
+
+  it('survive a store that answers 503 now and then', async (t) => {
+    const address = await startFlakyProxy(t, endpoint, 5);
+    const { backend } = start(t, 'flaky', address);
+    const bytes = await arrowBytes(`table = pa.table({'id': [1]})`);
+    for (let n = 0; n < 10; n++) await loadBytes(backend, 'shaky', bytes, { idempotencyKey: `${n}` });
+    assert.equal((await backend.tables.info('shaky', context)).row_count, 10);
+  });
+
+  it('are unavailable, in our words, when nobody answers', async (t) => {
+    const { backend, log } = startDeltaBackend(t, {
+      tablePath: 's3://lake/nowhere',
+      storageOptions: {
+        ...options('http://127.0.0.1:9'),
+        max_retries: '1',
+        retry_timeout: '1s',
+        connect_timeout: '1s',
+      },
+    });
+    await assert.rejects(
+      loadBytes(backend, 'lost', await arrowBytes(`table = pa.table({'id': [1]})`)),
+      (error: unknown) => {
+        assert.ok(error instanceof ArrowportError);
+        assert.equal(error.code, 'BACKEND_UNAVAILABLE');
+        assert.ok(!/127\.0\.0\.1|AKIA|s3:/.test(error.message), error.message);
+        return true;
+      },
+    );
+    assertNoSecrets(log);
+  });
+});
+
+function assertNoSecrets(log: readonly unknown[]): void {
+  const text = JSON.stringify(log);
+  assert.ok(!text.includes(accessKey) && !text.includes(secretKey), text);
+}
+
+/** Passes requests on and answers every nth one with 503. */
+async function startFlakyProxy(owner: CleanupOwner, target: string, every: number): Promise<string> {
+  const { port } = new URL(target);
+  let count = 0;
+  const server = createServer((incoming, answer) => {
+    count += 1;
+    if (count % every === 0) {
+      incoming.resume();
+      answer.writeHead(503, { 'content-type': 'application/xml' });
+      answer.end('<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>');
+      return;
+    }
+    const onward = request(
+      { host: '127.0.0.1', port, path: incoming.url, method: incoming.method, headers: incoming.headers },
+      (reply) => {
+        answer.writeHead(reply.statusCode ?? 500, reply.headers);
+        reply.pipe(answer);
+      },
+    );
+    onward.on('error', () => answer.destroy());
+    incoming.pipe(onward);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  owner.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
