@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { checkPredicate } from '../../../src/backends/delta/predicate.ts';
+import { ArrowportError } from '../../../src/errors.ts';
+
+const allowed = [
+  'id = 1',
+  'true',
+  `name LIKE 'a%' AND NOT (v BETWEEN 1 AND 2.5e3)`,
+  `day IN ('mon', 'tue') OR day IS NULL`,
+  `"select" = 'from' AND \`odd name\` <> ''`,
+  `lower(trim(name)) = 'x' || 'y'`,
+  `extract(year FROM ts) = 2024`,
+  `ts >= timestamp '2024-01-01' - interval '1' day`,
+  `cast(v AS decimal(10, 2)) > 3`,
+  `CASE WHEN a > 1 THEN b ELSE c END IS DISTINCT FROM 4`,
+  `it = 'it''s; -- not a comment'`,
+  `nested.from = 1`,
+  `größe > 1`,
+  'a % 2 = 0 and b & 1 = 1',
+];
+
+const refused = [
+  '',
+  '   ',
+  '(select 1) = 1',
+  'id in (select id from t)',
+  'exists (select 1)',
+  '1 = 1; drop table t',
+  'id = 1 -- x',
+  'id = /* x */ 1',
+  `read_parquet('/etc/passwd') = 1`,
+  'sum(v) > 1',
+  'row_number() over () = 1',
+  `"read_csv"('x')`,
+  'a.evil(1)',
+  'id = (1',
+  'id = 1)',
+  `name = 'open`,
+  'id = $1',
+  'id = ?',
+  `x = @y`,
+  'with t as (values (1)) table t',
+  'a union b',
+  'x'.repeat(20_000),
+];
+
+describe('a predicate', () => {
+  for (const text of allowed) {
+    it(`may be ${text}`, () => checkPredicate('filter', text));
+  }
+
+  for (const text of refused) {
+    it(`may not be ${text.slice(0, 40) || 'empty'}`, () => {
+      assert.throws(
+        () => checkPredicate('filter', text),
+        (error: unknown) =>
+          error instanceof ArrowportError &&
+          error.code === 'OPTION_INVALID' &&
+          error.message.startsWith('filter'),
+      );
+    });
+  }
+
+  it('of any characters is either allowed or refused, and quickly', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {
+        try {
+          checkPredicate('filter', text);
+        } catch (error) {
+          assert.ok(error instanceof ArrowportError);
+        }
+      }),
+    );
+  });
+});
