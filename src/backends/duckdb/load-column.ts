@@ -3,7 +3,13 @@ import type { ArrayData } from '../../core/array-data.ts';
 import { type ArrowField, type ArrowType, describeType, type TimeUnit } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
 import { findInexactQuotient, findNonMultiple, findOutside, findWideDecimal } from './value-checks.ts';
-import { halvesToFloats, narrowDecimals } from './value-conversions.ts';
+import {
+  halvesToFloats,
+  narrowDecimals,
+  toMonthDayNano,
+  toPlainUnion,
+  viewsToLists,
+} from './value-conversions.ts';
 
 /** How one column of a stream is handed to DuckDB. */
 export interface LoadColumn {
@@ -23,7 +29,6 @@ interface Step {
 /** Extension types that DuckDB turns into types of its own, by name, with the storage they must have. */
 const knownExtensions: Readonly<Record<string, (type: ArrowType) => boolean>> = {
   'arrow.uuid': (type) => type.kind === 'fixed-size-binary' && type.byteWidth === 16,
-  'arrow.json': (type) => type.kind === 'utf8' || type.kind === 'large-utf8' || type.kind === 'utf8-view',
   'arrow.bool8': (type) => type.kind === 'int' && type.bitWidth === 8 && type.signed,
 };
 const extensionName = 'ARROW:extension:name';
@@ -138,9 +143,11 @@ function planType(field: ArrowField, path: string): LeafPlan | undefined {
         ? undefined
         : check(field, path, (array) => findInexactQuotient(array, 86_400_000), 'is no whole day');
     case 'interval':
-      return type.unit === 'month-day-nano'
-        ? check(field, path, (array) => findNonMultiple(array, 1000, 2, 1), 'has a part below a microsecond')
-        : undefined;
+      return planInterval(field, type.unit, path);
+    case 'list-view':
+      return { type: { kind: 'list' }, convert: viewsToLists };
+    case 'large-list-view':
+      return { type: { kind: 'large-list' }, convert: viewsToLists };
     case 'fixed-size-list':
       if (type.listSize < 1 || type.listSize > maxFixedListSize)
         throw unsupported(field, path, `DuckDB’s arrays have 1 to ${maxFixedListSize} values`);
@@ -150,13 +157,31 @@ function planType(field: ArrowField, path: string): LeafPlan | undefined {
       refuseRepeatedChildren(field, path);
       return undefined;
     case 'union':
-      if (type.mode === 'dense') throw unsupported(field, path, 'DuckDB reads sparse unions only');
       if (field.children.length === 0) throw unsupported(field, path, 'DuckDB has no union without members');
       refuseRepeatedChildren(field, path);
-      return undefined;
+      return {
+        type: { kind: 'union', mode: 'sparse', typeIds: field.children.map((_, position) => position) },
+        convert: toPlainUnion,
+      };
     default:
       return undefined;
   }
+}
+
+function planInterval(
+  field: ArrowField,
+  unit: 'year-month' | 'day-time' | 'month-day-nano',
+  path: string,
+): LeafPlan {
+  if (unit !== 'month-day-nano') {
+    return { type: { kind: 'interval', unit: 'month-day-nano' }, convert: toMonthDayNano };
+  }
+  return check(
+    field,
+    path,
+    (array) => findNonMultiple(array, 1000, 2, 1),
+    'has a part below a microsecond, which DuckDB’s INTERVAL cannot hold',
+  );
 }
 
 function planDecimal(
