@@ -1,6 +1,10 @@
 #!/usr/bin/env node
 import { runCli } from './cli/cli.ts';
 
+// DuckDB's statements, codecs and files share libuv's threads, of which four would make them wait for each other.
+// The pool reads this when it is first used, which is after this line.
+process.env['UV_THREADPOOL_SIZE'] ??= '16';
+
 // A reader that leaves early (`| head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
