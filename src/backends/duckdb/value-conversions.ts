@@ -87,16 +87,16 @@ export function toPlainUnion(array: ArrayData): ArrayData {
   type.typeIds.forEach((id, position) => {
     positions[id] = position;
   });
-  const ids = array.buffers[1] ?? new Uint8Array(0);
+  const ids = array.buffers[0] ?? new Uint8Array(0);
   const tags = new Uint8Array(Math.max(array.length, 8));
   for (let row = 0; row < array.length; row += 1) tags[row] = positions[ids[row] ?? 0] ?? 0;
   const children = type.mode === 'sparse' ? array.children : spreadChildren(array, tags);
-  return { ...array, buffers: [null, tags], children };
+  return { ...array, buffers: [tags], children };
 }
 
 /** The children of a dense union with one slot for each row. */
 function spreadChildren(array: ArrayData, tags: Uint8Array): ArrayData[] {
-  const offsets = readIntegers(array.buffers[2], false);
+  const offsets = readIntegers(array.buffers[1], false);
   return array.children.map((child, position) => {
     const gatherer = createArrayGatherer(child.field);
     for (let row = 0; row < array.length; row += 1) {

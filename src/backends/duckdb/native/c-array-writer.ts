@@ -62,7 +62,7 @@ class CArrayWriter {
       // A slice's own count is not known; -1 says so.
       nullCount: array.nullCount === 0 ? 0 : length === array.length ? array.nullCount : -1,
       offset,
-      buffers: !encoded && kind === 'union' ? buffers.slice(1) : kind === 'null' ? [] : buffers,
+      buffers,
       children: encoded ? [] : array.children.map((child) => addressOf(this.write(child, 0, child.length))),
     });
     if (array.dictionary !== null) struct.writeBigUInt64LE(this.#writeDictionary(array.dictionary), 56);
