@@ -39,8 +39,13 @@ async function openWorkshop(t: TestContext): Promise<Workshop> {
   return { server, path };
 }
 
-function runCommand(workshop: Workshop, command: string, args: readonly string[]): Promise<Ended> {
-  const env = { ...process.env, PATH: workshop.path, ARROWPORT_URL: workshop.server.url };
+function runCommand(
+  workshop: Workshop,
+  command: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  const env = { ...process.env, PATH: workshop.path, ARROWPORT_URL: workshop.server.url, ...variables };
   return new Promise((resolve) => {
     const options = { cwd: workshop.server.folder, env, timeout: 60_000 };
     const child = execFile(command, args, options, (error, stdout, stderr) => {
@@ -68,6 +73,11 @@ function findJson(stdout: string): unknown {
   }
 }
 
+/** A value for each variable that a configuration needs set. */
+function variablesOf(yaml: string): Readonly<Record<string, string>> {
+  return Object.fromEntries([...yaml.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => [name, 'example']));
+}
+
 async function runSnippet(
   workshop: Workshop,
   snippet: Snippet,
@@ -82,7 +92,7 @@ async function runSnippet(
     case 'yaml': {
       const path = join(workshop.server.folder, 'snippet.yaml');
       writeFileSync(path, snippet.text);
-      return await runCommand(workshop, 'arrowport', ['check', path]);
+      return await runCommand(workshop, 'arrowport', ['check', path], variablesOf(snippet.text));
     }
     case 'json':
       assert.ok(before, 'a JSON block shows what the block above it printed');

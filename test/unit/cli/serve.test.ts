@@ -73,7 +73,10 @@ test('a taken port is one line that says what to do', async (t) => {
   const folder = makeTempFolder(t);
   const { code, stderr } = await runCli(['serve', '--port', port], { cwd: folder });
   assert.equal(code, 1);
-  assert.match(stderr.trimEnd().split('\n').at(-1) ?? '', /^error: port \d+ is taken: .*--port$/);
+  assert.match(
+    stderr.trimEnd().split('\n').at(-1) ?? '',
+    /^refused: OPTION_INVALID: port \d+ is in use on 127\.0\.0\.1: .*set another port$/,
+  );
 });
 
 test('a bad configuration is one line with its place', async (t) => {
