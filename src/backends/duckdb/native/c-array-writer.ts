@@ -59,8 +59,8 @@ class CArrayWriter {
     if (!encoded && (kind === 'utf8-view' || kind === 'binary-view')) buffers.push(this.#writeSizes(array));
     const struct = this.writeStruct({
       length,
-      // A slice's own count is not known; -1 says so.
-      nullCount: array.nullCount === 0 ? 0 : length === array.length ? array.nullCount : -1,
+      // A slice's own count is not known, and DuckDB takes the -1 that says so for none: the whole array's is safe.
+      nullCount: array.nullCount,
       offset,
       buffers,
       children: encoded ? [] : array.children.map((child) => addressOf(this.write(child, 0, child.length))),
