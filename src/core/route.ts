@@ -19,6 +19,8 @@ export interface DeltaRouteOptions {
   readonly writeMode: 'append' | 'overwrite';
   readonly autoCreateTable: boolean;
   readonly maxCommitRetries: number;
+  /** Whether the table is compacted by itself; absent or null as the backend is set. */
+  readonly autoCompact?: boolean | null;
   readonly tableProperties: Readonly<Record<string, string>>;
 }
 

@@ -17,6 +17,8 @@ export interface DeltaBackendOptions {
   readonly checkpointInterval: number;
   readonly versionRetentionHours: number;
   readonly enableCdc: boolean;
+  readonly autoCompact: boolean;
+  readonly compactMinFiles: number;
   /** `idempotency.retention_hours`. */
   readonly keyRetentionHours: number;
   /** `limits.max_streams`: loads that may run at once. */
@@ -75,6 +77,8 @@ class WorkerBackend implements DeltaBackend {
       enableCdc: options.enableCdc,
       versionRetentionHours: options.versionRetentionHours,
       keyRetentionHours: options.keyRetentionHours,
+      autoCompact: options.autoCompact,
+      compactMinFiles: options.compactMinFiles,
     };
     this.tables = createDeltaTables(this.#client, this.#root, this.#settings);
   }

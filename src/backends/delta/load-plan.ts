@@ -13,6 +13,10 @@ export interface LoadSettings {
   readonly enableCdc: boolean;
   readonly versionRetentionHours: number;
   readonly keyRetentionHours: number;
+  /** Whether tables are compacted by themselves, beside the loads, where their route does not say. */
+  readonly autoCompact: boolean;
+  /** Small files that a table gathers before that. */
+  readonly compactMinFiles: number;
 }
 
 /**
@@ -27,6 +31,8 @@ export function planLoad(request: LoadRequest, state: TableState | null, setting
     target_file_size: route.delta.targetFileSize,
     max_commit_retries: route.delta.maxCommitRetries,
     checkpoint_interval: settings.checkpointInterval,
+    compact_min_files: (route.delta.autoCompact ?? settings.autoCompact) ? settings.compactMinFiles : 0,
+    z_order_by: route.delta.zOrderBy,
     base_schema: state?.schemaJson ?? null,
   };
   if (state === null) return { ...common, ...planCreation(request, settings) };

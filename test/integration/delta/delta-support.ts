@@ -42,6 +42,8 @@ export function startDeltaBackend(
     checkpointInterval: 10,
     versionRetentionHours: 168,
     enableCdc: false,
+    autoCompact: false,
+    compactMinFiles: 50,
     keyRetentionHours: 168,
     maxLoads: 32,
     cacheFolder: workerCacheFolder,

@@ -235,6 +235,20 @@ os._exit(0)`,
     assert.deepEqual(await tables.cleanLog('pointed', context), { version: 21 });
   });
 
+  it('are compacted by themselves when small files gather, and only where that is wanted', async () => {
+    const { backend: compacting } = startDeltaBackend({ after }, { autoCompact: true, compactMinFiles: 10 });
+    const bytes = await rowsOf(0, 1);
+    for (let n = 0; n < 26; n++) {
+      await loadBytes(compacting, 'gathered', bytes);
+      await loadBytes(compacting, 'left', bytes, { delta: { autoCompact: false } });
+    }
+    const files = async (table: string) => (await compacting.tables.info(table, context)).file_count;
+    for (let waits = 0; waits < 60 && (await files('gathered')) > 15; waits++) await sleep(50);
+    assert.ok((await files('gathered')) <= 15);
+    assert.equal((await compacting.tables.info('gathered', context)).row_count, 26);
+    assert.equal(await files('left'), 26);
+  });
+
   it('take properties that Delta knows', async () => {
     await loadBytes(backend, 'tuned', await rowsOf(0, 1));
     const { properties } = await tables.setProperties(

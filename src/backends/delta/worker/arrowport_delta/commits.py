@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -14,7 +13,7 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
 from deltalake.transaction import Transaction
 
 from .errors import WorkerError, classify
-from .locations import CachedTable, open_table
+from .locations import CachedTable
 from .log_files import find_commit
 from .logs import log, redact
 
@@ -39,7 +38,6 @@ class CommitPlan:
     app_id: str | None
     meta: dict[str, Any]
     max_retries: int
-    checkpoint_interval: int
     extra: dict[str, Any] = field(default_factory=dict)
 
     def properties(self, base_version: int) -> CommitProperties:
@@ -147,22 +145,3 @@ def _landed_after_all(cached: CachedTable, plan: CommitPlan, base: int, error: E
     log("warn", "a commit landed although it failed", error=redact(str(error))[:500])
     cached.forget()
     return Committed(found[0], found[1], replayed=False)
-
-
-def checkpoint_in_background(cached: CachedTable, version: int, interval: int) -> None:
-    """Write a checkpoint beside the loads when the version is a multiple of the interval."""
-    if interval <= 0 or version == 0 or version % interval != 0:
-        return
-
-    def run() -> None:
-        started = time.monotonic()
-        try:
-            table = open_table(cached.location, version)
-            table.create_checkpoint()
-            if table.metadata().configuration.get("delta.enableExpiredLogCleanup", "true") == "true":
-                table.cleanup_metadata()
-            log("debug", "checkpoint written", version=version, ms=round((time.monotonic() - started) * 1000))
-        except Exception as error:
-            log("warn", "a checkpoint could not be written", version=version, error=redact(str(error))[:500])
-
-    threading.Thread(target=run, daemon=True).start()

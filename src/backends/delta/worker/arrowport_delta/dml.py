@@ -6,10 +6,11 @@ from typing import Any
 
 from deltalake import CommitProperties, DeltaTable
 
-from .commits import NO_HOOKS, CommitPlan, checkpoint_in_background, commit_with_retries
+from .aftercare import Aftercare, after_commit
+from .commits import NO_HOOKS, CommitPlan, commit_with_retries
 from .errors import WorkerError, classify_expression
-from .loads import writer_properties
 from .merges import quoted
+from .parquet import writer_properties
 from .requests import Arguments, Context
 
 
@@ -61,7 +62,6 @@ def change(context: Context, run: Any) -> dict[str, Any]:
         app_id=None,
         meta={},
         max_retries=args.integer("max_commit_retries", 3),
-        checkpoint_interval=args.integer("checkpoint_interval", 10),
     )
     metrics: dict[str, Any] = {}
 
@@ -77,7 +77,8 @@ def change(context: Context, run: Any) -> dict[str, Any]:
         committed = commit_with_retries(cached, plan, attempt, exclusive=False)
     except Exception as error:
         raise classify_expression(error) from error
-    checkpoint_in_background(cached, committed.version, plan.checkpoint_interval)
+    if committed.changed:
+        after_commit(cached, committed.version, Aftercare.from_args(args))
     return {"version": committed.version, "changed": committed.changed, "metrics": metrics}
 
 

@@ -6,6 +6,7 @@ the header as UTF-8 JSON, the payload.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
@@ -83,10 +84,8 @@ class FrameConnection:
 
     def close(self) -> None:
         """Close both directions, waking a thread that reads."""
-        try:
+        with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._sock.close()
 
     def _read_exactly(self, size: int) -> bytes:

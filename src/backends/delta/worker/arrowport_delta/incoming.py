@@ -123,7 +123,7 @@ class Replayable:
         if incoming.ended:
             self._memory = incoming.gathered()
             return
-        self._file = tempfile.TemporaryFile(dir=spool_folder)
+        self._file = tempfile.TemporaryFile(dir=spool_folder)  # noqa: SIM115 - closed by close()
         for chunk in iter(incoming.take_chunk, b""):
             self._file.write(chunk)
         self._file.flush()

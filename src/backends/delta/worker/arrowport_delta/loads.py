@@ -14,11 +14,11 @@ from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties
 from deltalake._internal import create_table_with_add_actions, write_to_deltalake
 from deltalake.transaction import AddAction
 
+from .aftercare import Aftercare, after_commit
 from .commits import (
     NO_HOOKS,
     CommitPlan,
     Committed,
-    checkpoint_in_background,
     commit_with_retries,
     find_replay,
 )
@@ -26,6 +26,7 @@ from .errors import WorkerError
 from .incoming import IncomingStream, Replayable
 from .locations import CachedTable
 from .merges import MergeClauses, run_merge
+from .parquet import writer_properties
 from .prefetch import Prefetch
 from .requests import Arguments, Context
 from .staging import StagedFiles, bytes_of, remove_stale, rows_of
@@ -33,10 +34,6 @@ from .table_state import describe_state
 
 _DIRECT_BYTES = 16 << 20
 """Loads up to this size are written in one go with their commit; larger ones are staged as they arrive."""
-
-_COMPRESSIONS = {"snappy": "SNAPPY", "gzip": "GZIP", "lz4": "LZ4_RAW", "zstd": "ZSTD", "none": "UNCOMPRESSED"}
-_GZIP_LEVEL = 6
-_ZSTD_LEVEL = 3
 
 
 @dataclass(frozen=True)
@@ -77,15 +74,6 @@ class LoadPlan:
         )
 
 
-def writer_properties(compression: str) -> WriterProperties:
-    """How Parquet files are written."""
-    name = _COMPRESSIONS.get(compression)
-    if name is None:
-        raise WorkerError("invalid", "compression must be snappy, gzip, lz4, zstd or none.")
-    level = {"gzip": _GZIP_LEVEL, "zstd": _ZSTD_LEVEL}.get(compression)
-    return WriterProperties(compression=cast(Any, name), compression_level=level)
-
-
 def load(context: Context) -> dict[str, Any]:
     """Take one load: state out, plan in, data in, commit."""
     args = context.args
@@ -113,7 +101,8 @@ def load(context: Context) -> dict[str, Any]:
         if incoming.failure is not None:
             raise incoming.failure from None
         raise
-    checkpoint_in_background(cached, outcome.version, plan_args.integer("checkpoint_interval", 10))
+    if not outcome.replayed:
+        after_commit(cached, outcome.version, Aftercare.from_args(plan_args))
     return {
         "version": outcome.version,
         "info": outcome.info,
@@ -140,7 +129,6 @@ def _run(
             app_id=app_id,
             meta=dict(incoming.end_meta),
             max_retries=plan_args.integer("max_commit_retries", 3),
-            checkpoint_interval=plan_args.integer("checkpoint_interval", 10),
             extra=extra,
         )
 

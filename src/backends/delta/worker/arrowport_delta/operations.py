@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from typing import Any
 
 from . import dml, listing, loads, reads, upkeep
@@ -15,9 +17,6 @@ def ping(_context: Context) -> dict[str, Any]:
 
 def memory(_context: Context) -> dict[str, Any]:
     """Resident bytes of the worker."""
-    import resource
-    import sys
-
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             pages = int(file.read().split()[1])

@@ -156,11 +156,10 @@ class _Counted:
             return
         for batch in self._reader:
             taken = batch.num_rows
-            if self._limit is not None and self.rows + taken >= self._limit:
-                taken = self._limit - self.rows
-                batch = batch.slice(0, taken)
+            if self._limit is not None:
+                taken = min(taken, self._limit - self.rows)
             self.rows += taken
-            yield self._in_target_types(batch)
+            yield self._in_target_types(batch.slice(0, taken))
             if self._limit is not None and self.rows >= self._limit:
                 return
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
@@ -51,10 +52,8 @@ class Server:
     def stop(self, grace_seconds: float) -> None:
         """Take no more connections, let running operations end within the grace, then return."""
         self._stopping = True
-        try:
+        with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._listener.close()
         deadline = time.monotonic() + grace_seconds
         while time.monotonic() < deadline:
@@ -132,11 +131,9 @@ def exit_when_parent_goes(stop: Callable[[], None]) -> None:
     """Stop when stdin ends: the parent holds its other end for as long as it lives."""
 
     def watch() -> None:
-        try:
+        with contextlib.suppress(OSError):
             while os.read(0, 4096):
                 pass
-        except OSError:
-            pass
         stop()
 
     threading.Thread(target=watch, daemon=True).start()

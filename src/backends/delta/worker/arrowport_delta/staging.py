@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -24,8 +25,10 @@ _STALE_SECONDS = 24 * 3600.0
 
 
 class StagedFiles:
-    """Files of one load that is not committed. On a local disk they move to their place with ``adopt``;
-    in an object store they are written where they stay, under a prefix of their own.
+    """Files of one load that is not committed.
+
+    On a local disk they move to their place with ``adopt``; in an object store they are written where they
+    stay, under a prefix of their own.
     """
 
     def __init__(self, table: Location, load_id: str) -> None:
@@ -81,10 +84,8 @@ class StagedFiles:
     def discard(self) -> None:
         """Remove the files of a load that will not be committed. Never raises."""
         for path in self._moved:
-            try:
+            with contextlib.suppress(OSError):
                 os.unlink(path)
-            except OSError:
-                pass
         self._remove_folder()
 
     def finish(self) -> None:
@@ -101,10 +102,8 @@ class StagedFiles:
         folder = self._table.local_path
         if folder is not None:
             shutil.rmtree(os.path.join(folder, self._folder), ignore_errors=True)
-            try:
+            with contextlib.suppress(OSError):
                 os.rmdir(os.path.join(folder, STAGING_FOLDER))
-            except OSError:
-                pass
             return
         try:
             delete_folder(self._place)

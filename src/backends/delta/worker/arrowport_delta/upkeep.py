@@ -11,8 +11,8 @@ from deltalake import CommitProperties, DeltaTable
 from .commits import NO_HOOKS
 from .dml import change
 from .errors import WorkerError
-from .loads import writer_properties
 from .locations import open_table
+from .parquet import writer_properties
 from .requests import Context
 from .versions import open_at, version_at
 
