@@ -53,9 +53,7 @@ export async function getJson<T = Readonly<Record<string, unknown>>>(
 export interface OpenIngest {
   write(bytes: Uint8Array): void;
   /** Ends the body and resolves with the answer. */
-  finish(
-    bytes?: Uint8Array,
-  ): Promise<{
+  finish(bytes?: Uint8Array): Promise<{
     status: number;
     headers: IncomingMessage['headers'];
     body: CommitReceipt & Record<string, unknown>;

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { arrowBytes } from '../support/arrow.ts';
+import { skipWithoutPython } from '../support/python.ts';
+import { repositoryRoot } from '../support/repository.ts';
+import { startServer } from '../support/server.ts';
+import { type CleanupOwner, makeTempFolder } from '../support/temp-folder.ts';
+import { getJson, ingest, runFlight } from './producers.ts';
+
+const needsPython = { skip: skipWithoutPython };
+
+/** Runs `serve` that is expected to end by itself. */
+async function serveInVain(owner: CleanupOwner, config: string): Promise<{ code: number; text: string }> {
+  const folder = makeTempFolder(owner);
+  writeFileSync(join(folder, 'arrowport.yaml'), config);
+  const main = join(repositoryRoot, 'src', 'main.ts');
+  const child = spawn(process.execPath, [main, 'serve', '--port', '0'], { cwd: folder, stdio: 'pipe' });
+  owner.after(() => {
+    child.kill('SIGKILL');
+  });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (text += part));
+  const [code] = (await once(child, 'close')) as [number];
+  return { code, text };
+}
+
+test('the server is ready within a second of its start', async (t) => {
+  const folder = makeTempFolder(t);
+  const main = join(repositoryRoot, 'src', 'main.ts');
+  const times: number[] = [];
+  for (let run = 0; run < 3; run++) {
+    const startedAt = performance.now();
+    const child = spawn(process.execPath, [main, 'serve', '--port', '0'], { cwd: folder, stdio: 'pipe' });
+    t.after(() => {
+      child.kill('SIGKILL');
+    });
+    for await (const line of createInterface({ input: child.stdout })) {
+      const parsed = JSON.parse(line) as Record<string, unknown>;
+      if (parsed['msg'] !== 'listening') continue;
+      const ready = await fetch(`http://127.0.0.1:${String(parsed['port'])}/health/ready`);
+      assert.equal(ready.status, 200);
+      times.push(performance.now() - startedAt);
+      assert.deepEqual(
+        [parsed['host'], parsed['flight_port'], parsed['db']],
+        ['127.0.0.1', parsed['port'], './arrowport.duckdb'],
+      );
+      break;
+    }
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  }
+  assert.ok(Math.min(...times) < 1000, `${times.map(Math.round).join(', ')} ms`);
+});
+
+test('variables stand over the file', needsPython, async (t) => {
+  const streams = makeTempFolder(t);
+  writeFileSync(join(streams, 'streams.yaml'), 'streams: {s: {target_table: from_variable}}\n');
+  const server = await startServer(t, {
+    config: 'streams: {s: {target_table: from_file}, other: {}}\n',
+    env: {
+      ARROWPORT_DB: './other.duckdb',
+      ARROWPORT_STREAMS_PATH: join(streams, 'streams.yaml'),
+      ARROWPORT_COMPRESSION: 'lz4',
+    },
+  });
+  const receipt = await ingest(server, 's', await arrowBytes('table = pa.table({"id": range(10)})'));
+  assert.equal(receipt.table, 'from_variable');
+  assert.ok(existsSync(join(server.folder, 'other.duckdb')));
+  assert.equal(existsSync(join(server.folder, 'test.duckdb')), false);
+  assert.equal((await getJson(server, '/streams/other')).status, 404);
+
+  // The file that the variable names is watched like the configuration.
+  writeFileSync(join(streams, 'streams.yaml'), 'streams: {s: {target_table: changed}}\n');
+  const deadline = performance.now() + 1500;
+  while ((await getJson(server, '/streams/s')).body['table'] !== 'changed')
+    assert.ok(performance.now() < deadline);
+});
+
+test(
+  'flight_port gives Flight a port of its own, and the other one speaks HTTP only',
+  needsPython,
+  async (t) => {
+    const server = await startServer(t, { config: 'flight_port: 0\n' });
+    assert.notEqual(server.flightPort, server.port);
+    const put = (url: string) =>
+      `print(json.dumps(do_put(${url}, fl.FlightDescriptor.for_path("s"), pa.table({"id": [1]}), options=fl.FlightCallOptions(timeout=2))))`;
+    assert.equal((await runFlight(server, put('url'))).receipts.length, 1);
+    assert.notEqual((await runFlight(server, put(`"grpc://127.0.0.1:${server.port}"`))).error, null);
+  },
+);
+
+test('a server that everyone can reach says so in one warning, one of this machine does not', async (t) => {
+  const open = await startServer(t, { config: 'host: 0.0.0.0\n' });
+  const warnings = open.logs().filter((line) => line['level'] === 'warn');
+  assert.equal(warnings.length, 1);
+  assert.match(String(warnings[0]?.['msg']), /access is not restricted/);
+  const local = await startServer(t);
+  assert.equal(local.logs().filter((line) => line['level'] === 'warn').length, 0);
+});
+
+for (const [what, config, text] of [
+  [
+    'tokens',
+    'auth: {tokens_file: tokens.yaml}\n',
+    /CONFIG_INVALID: auth\.tokens_file: this version does not check/,
+  ],
+  ['TLS', 'tls: {cert: a.pem, key: b.pem}\n', /CONFIG_INVALID: tls\.cert: this version does not speak TLS/],
+  ['a bad key', 'prot: 1\n', /CONFIG_INVALID: arrowport\.yaml:1:1: prot: .*did you mean port/],
+] as const) {
+  test(`a configuration with ${what} does not start`, async (t) => {
+    const ended = await serveInVain(t, config);
+    assert.equal(ended.code, 1);
+    assert.match(ended.text, text);
+  });
+}
+
+test('a database file that another server has is a clear refusal, which leaves nothing open', async (t) => {
+  const server = await startServer(t);
+  const { code, text } = await serveInVain(t, `db_path: ${JSON.stringify(server.dbPath)}\n`);
+  assert.equal(code, 1);
+  assert.match(text, /test\.duckdb/);
+  assert.doesNotMatch(text, /listening/);
+});
