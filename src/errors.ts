@@ -83,7 +83,8 @@ export const errorTable = {
     http: 409,
     grpc: 'FAILED_PRECONDITION',
     title: 'The stream does not fit the table',
-    remedy: 'Send the columns the error names as the table has them, or route the stream with schema_mode: merge.',
+    remedy:
+      'Send the columns the error names as the table has them, or route the stream with schema_mode: merge.',
   },
   TYPE_UNSUPPORTED: {
     outcome: 'rejected',

@@ -26,7 +26,10 @@ export interface IngestObserver {
   /** Always after streamOpened, whatever happened. */
   streamClosed(load: LoadIdentity): void;
   /** A request failed before there was a load (a bad name, overload, no such route). */
-  requestFailed(request: { requestId: string; transport: Transport; stream: string | null }, error: ArrowportError): void;
+  requestFailed(
+    request: { requestId: string; transport: Transport; stream: string | null },
+    error: ArrowportError,
+  ): void;
   admissionRejected(): void;
   inflightBytes(bytes: number): void;
 }

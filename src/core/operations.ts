@@ -1,5 +1,5 @@
-import type { BackendKind } from './receipt.ts';
 import type { ColumnDescription } from './backend.ts';
+import type { BackendKind } from './receipt.ts';
 
 /** What a reload did; keys are configuration paths such as `streams.sensors.target_table`. */
 export interface ReloadAnswer {

@@ -63,7 +63,12 @@ export function describeType(field: Pick<ArrowField, 'type' | 'children' | 'dict
   return `dictionary<values=${value}, indices=${indexSigned ? '' : 'u'}int${indexBitWidth}>`;
 }
 
-const unitSuffix: Record<TimeUnit, string> = { second: 's', millisecond: 'ms', microsecond: 'us', nanosecond: 'ns' };
+const unitSuffix: Record<TimeUnit, string> = {
+  second: 's',
+  millisecond: 'ms',
+  microsecond: 'us',
+  nanosecond: 'ns',
+};
 
 function describeValueType(field: Pick<ArrowField, 'type' | 'children'>): string {
   const { type } = field;

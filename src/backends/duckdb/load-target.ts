@@ -3,7 +3,7 @@ import type { BatchGroup } from './batch-group.ts';
 import { storableType } from './column-types.ts';
 import { fromDuckDbError } from './errors.ts';
 import { quoteIdentifier } from './identifier.ts';
-import type { LoaderContext } from './loader.ts';
+import type { LoaderContext } from './loader-context.ts';
 import type { StreamView } from './stream-view.ts';
 import type { TableEntry, TableHold } from './table-catalog.ts';
 

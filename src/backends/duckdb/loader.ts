@@ -1,34 +1,24 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
 import { decodeBatch } from '../../arrow/decode-batch.ts';
 import { createDictionaryStore, type DictionaryStore } from '../../arrow/dictionary-store.ts';
 import type { CommitResult, Load, LoadRequest } from '../../core/backend.ts';
-import type { IpcLimits, IpcMessage, RecordBatchMessage } from '../../core/ipc-message.ts';
+import type { IpcMessage, RecordBatchMessage } from '../../core/ipc-message.ts';
 import type { ArrowField } from '../../core/schema.ts';
 import { BatchGroup, countBytes } from './batch-group.ts';
 import { fromDuckDbError } from './errors.ts';
 import { type LoadColumn, planColumn } from './load-column.ts';
 import { LoadTarget } from './load-target.ts';
+import type { LoaderContext } from './loader-context.ts';
 import { refuseAmbiguousColumns } from './match-columns.ts';
 import { StreamView } from './stream-view.ts';
-import type { TableCatalog } from './table-catalog.ts';
 
 /** Bytes gathered that make an INSERT worth while even when rows are wide and few. */
-const worthwhileBytes = 16 * 1024 * 1024;
+const worthwhileBytes = 48 * 1024 * 1024;
 /** Bytes gathered while an INSERT runs before the producer has to wait. */
 const gatherLimitBytes = 64 * 1024 * 1024;
 /** Row groups that one INSERT should span: fewer leave DuckDB's threads without work at the ends. */
 const chunksPerInsert = 8;
 /** Batches being decompressed at once, so that DuckDB, the codec and the socket work side by side. */
 const decodesAhead = 3;
-
-/** What a load needs from its backend. */
-export interface LoaderContext {
-  readonly connection: DuckDBConnection;
-  readonly catalog: TableCatalog;
-  readonly limits: IpcLimits;
-  /** Told once, when the load is over and its connection closed. */
-  closed(failure: unknown): void;
-}
 
 /** Plans the columns, shows the stream to DuckDB and compares it with the table. Throws SCHEMA_MISMATCH, TYPE_UNSUPPORTED. */
 export async function beginLoad(request: LoadRequest, context: LoaderContext): Promise<Load> {
