@@ -181,7 +181,12 @@ class Server implements Arrowport {
       duckdb: async () => {
         const { createDuckDbBackend } = await import('./backends/duckdb/backend.ts');
         const logger = this.#logger;
-        this.#duckdb = await createDuckDbBackend({ config, logger, limits: () => this.#ipcLimits() });
+        this.#duckdb = await createDuckDbBackend({
+          config,
+          logger,
+          limits: () => this.#ipcLimits(),
+          retentionHours: () => this.#config.current().idempotency.retention_hours,
+        });
         return this.#duckdb;
       },
       delta: async () => {

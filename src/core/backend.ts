@@ -30,6 +30,8 @@ export interface CommitResult {
   readonly version: number | null;
   /** The commit's id, where the backend keeps one with the rows. */
   readonly commitId?: string;
+  /** How long the load took, where the backend keeps that with the rows: the receipt must say the same at a replay. */
+  readonly durationMs?: number;
   /** The earlier commit of the same key, whose figures `rows` and `version` are: this load wrote nothing. */
   readonly replay?: ReplayedCommit | null;
 }

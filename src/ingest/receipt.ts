@@ -33,7 +33,7 @@ export function createReceipt(
     commit_id: replay?.commitId ?? result.commitId ?? createCommitId(),
     version: result.version,
     replayed: replay !== null,
-    duration_ms: Math.round((replay?.durationMs ?? part.durationMs) * 10) / 10,
+    duration_ms: Math.round((replay?.durationMs ?? result.durationMs ?? part.durationMs) * 10) / 10,
     message: replay === null ? `${what} committed to ${table}` : `${what} were committed to ${table} before`,
     ...(totals === null ? {} : { rows_total: totals.rows, batches_total: totals.batches }),
   };

@@ -6,9 +6,12 @@ import { ArrowportError } from '../../errors.ts';
 import { Database, type DatabaseOptions } from './database.ts';
 import { fromDuckDbError, isInvalidated, isMissing } from './errors.ts';
 import { qualifiedName, quoteText } from './identifier.ts';
+import { KeyLedger, ReplayedLoad, refuseOtherLoad } from './key-ledger.ts';
 import { beginLoad } from './loader.ts';
 import { checkNativeInterface } from './native/self-check.ts';
 import { internalSchema, TableCatalog } from './table-catalog.ts';
+
+const defaultRetentionHours = 168;
 
 /** A table of the database file, as listings show it. */
 export interface ListedTable extends TableDescription {
@@ -25,6 +28,8 @@ export interface DuckDbBackendOptions {
   readonly config: DatabaseOptions;
   /** Read at the start of each load. */
   readonly limits: () => IpcLimits;
+  /** How long idempotency keys are remembered; read whenever one is looked up. */
+  readonly retentionHours?: () => number;
   readonly logger?: { warn(fields: object, text: string): void };
 }
 
@@ -43,6 +48,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
   readonly #options: DuckDbBackendOptions;
   #database: Database | null = null;
   #catalog: TableCatalog | null = null;
+  #ledger: KeyLedger | null = null;
   #questions: DuckDBConnection | null = null;
   #running = 0;
   #invalidated = false;
@@ -57,6 +63,10 @@ class EmbeddedDuckDb implements DuckDbBackend {
     try {
       await checkNativeInterface(database);
       this.#catalog = await TableCatalog.open(database);
+      this.#ledger = await KeyLedger.open(
+        database,
+        this.#options.retentionHours ?? (() => defaultRetentionHours),
+      );
       this.#questions = await database.connect();
       this.#database = database;
     } catch (thrown) {
@@ -67,7 +77,24 @@ class EmbeddedDuckDb implements DuckDbBackend {
 
   async begin(request: LoadRequest): Promise<Load> {
     if (this.#invalidated) await this.#reopen();
-    const { database, catalog } = this.#parts();
+    const { ledger } = this.#parts();
+    const { route, options } = request;
+    const key = options.idempotencyKey;
+    if (key === null) return this.#beginNew(request, () => undefined);
+    const giveBack = await ledger.claim(route.table, key);
+    try {
+      const kept = await ledger.find(route.table, key);
+      if (kept === undefined) return await this.#beginNew(request, giveBack);
+      refuseOtherLoad(kept, route.stream, options.mode);
+      return new ReplayedLoad(kept, giveBack);
+    } catch (thrown) {
+      giveBack();
+      throw thrown;
+    }
+  }
+
+  async #beginNew(request: LoadRequest, ended: () => void): Promise<Load> {
+    const { database, catalog, ledger } = this.#parts();
     const connection = await database.connect();
     this.#running += 1;
     let open = true;
@@ -77,9 +104,16 @@ class EmbeddedDuckDb implements DuckDbBackend {
       connection.closeSync();
       this.#running -= 1;
       this.#noteFailure(failure);
+      ended();
     };
     try {
-      return await beginLoad(request, { connection, catalog, limits: this.#options.limits(), closed });
+      return await beginLoad(request, {
+        connection,
+        catalog,
+        ledger,
+        limits: this.#options.limits(),
+        closed,
+      });
     } catch (thrown) {
       closed(thrown);
       throw thrown;
@@ -134,9 +168,11 @@ class EmbeddedDuckDb implements DuckDbBackend {
   async close(): Promise<void> {
     this.#questions?.closeSync();
     this.#catalog?.close();
+    this.#ledger?.close();
     await this.#database?.close();
     this.#questions = null;
     this.#catalog = null;
+    this.#ledger = null;
     this.#database = null;
   }
 
@@ -145,9 +181,9 @@ class EmbeddedDuckDb implements DuckDbBackend {
     return (await this.#questions.runAndReadAll(sql)).getRows();
   }
 
-  #parts(): { database: Database; catalog: TableCatalog } {
-    if (this.#database === null || this.#catalog === null) throw unavailable();
-    return { database: this.#database, catalog: this.#catalog };
+  #parts(): { database: Database; catalog: TableCatalog; ledger: KeyLedger } {
+    if (this.#database === null || this.#catalog === null || this.#ledger === null) throw unavailable();
+    return { database: this.#database, catalog: this.#catalog, ledger: this.#ledger };
   }
 
   #noteFailure(failure: unknown): void {

@@ -1,4 +1,4 @@
-import type { LoadRequest } from '../../core/backend.ts';
+import type { LoadRequest, ReplayedCommit } from '../../core/backend.ts';
 import type { BatchGroup } from './batch-group.ts';
 import { storableType } from './column-types.ts';
 import { fromDuckDbError } from './errors.ts';
@@ -50,11 +50,13 @@ export class LoadTarget {
     this.#rows += group.rows;
   }
 
-  /** Makes everything inserted durable; resolves with the number of rows. */
-  async commit(): Promise<number> {
+  /** Makes everything inserted durable, and the key with it where there is one; resolves with the number of rows. */
+  async commit(facts: ReplayedCommit | null): Promise<number> {
     await this.#open();
-    if (this.#staged) await this.#commitStage();
-    else await this.#run('COMMIT', 'commit');
+    if (this.#staged) await this.#insertStage();
+    if (facts !== null) await this.#recordKey(facts);
+    await this.#run('COMMIT', 'commit');
+    if (this.#staged) this.#entry.columns = null;
     this.#inTransaction = false;
     this.#committed = true;
     return this.#rows;
@@ -98,7 +100,18 @@ export class LoadTarget {
       .join(', ');
   }
 
-  async #commitStage(): Promise<void> {
+  async #recordKey(facts: ReplayedCommit): Promise<void> {
+    const { route, options } = this.#request;
+    if (options.idempotencyKey === null) return;
+    const kept = { ...facts, stream: route.stream, mode: options.mode, rows: this.#rows };
+    try {
+      await this.#context.ledger.record(this.#context.connection, route.table, options.idempotencyKey, kept);
+    } catch (thrown) {
+      throw fromDuckDbError(thrown, 'load');
+    }
+  }
+
+  async #insertStage(): Promise<void> {
     const { catalog } = this.#context;
     this.#unlock = await this.#entry.lock.exclude(changePatienceMs);
     // The table may have changed while this load was on its way.
@@ -117,8 +130,6 @@ export class LoadTarget {
     }
     if (this.#replaces) await this.#run(`DELETE FROM ${this.#entry.sql}`, 'load');
     await this.#run(`INSERT INTO ${this.#entry.sql} (${names}) SELECT ${names} FROM ${stage}`, 'load');
-    await this.#run('COMMIT', 'commit');
-    this.#entry.columns = null;
   }
 
   async #run(sql: string, phase: 'load' | 'commit'): Promise<void> {

@@ -1,11 +1,13 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { IpcLimits } from '../../core/ipc-message.ts';
+import type { KeyLedger } from './key-ledger.ts';
 import type { TableCatalog } from './table-catalog.ts';
 
 /** What a load needs from its backend. */
 export interface LoaderContext {
   readonly connection: DuckDBConnection;
   readonly catalog: TableCatalog;
+  readonly ledger: KeyLedger;
   readonly limits: IpcLimits;
   /** Told once, when the load is over and its connection closed. */
   closed(failure: unknown): void;

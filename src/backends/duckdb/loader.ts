@@ -1,6 +1,7 @@
+import { monotonicFactory } from 'ulid';
 import { decodeBatch } from '../../arrow/decode-batch.ts';
 import { createDictionaryStore, type DictionaryStore } from '../../arrow/dictionary-store.ts';
-import type { CommitResult, Load, LoadRequest } from '../../core/backend.ts';
+import type { CommitResult, Load, LoadRequest, ReplayedCommit } from '../../core/backend.ts';
 import type { IpcMessage, RecordBatchMessage } from '../../core/ipc-message.ts';
 import type { ArrowField } from '../../core/schema.ts';
 import { BatchGroup, countBytes } from './batch-group.ts';
@@ -19,6 +20,8 @@ const gatherLimitBytes = 64 * 1024 * 1024;
 const chunksPerInsert = 8;
 /** Batches being decompressed at once, so that DuckDB, the codec and the socket work side by side. */
 const decodesAhead = 3;
+
+const createCommitId = monotonicFactory();
 
 /** Plans the columns, shows the stream to DuckDB and compares it with the table. Throws SCHEMA_MISMATCH, TYPE_UNSUPPORTED. */
 export async function beginLoad(request: LoadRequest, context: LoaderContext): Promise<Load> {
@@ -51,6 +54,9 @@ class DuckDbLoad implements Load {
   #inserting: Promise<void> | null = null;
   #failure: unknown = null;
   #over = false;
+  #batches = 0;
+  #bytes = 0;
+  readonly #startedAt = performance.now();
 
   constructor(
     request: LoadRequest,
@@ -67,6 +73,8 @@ class DuckDbLoad implements Load {
   }
 
   async write(message: IpcMessage): Promise<void> {
+    this.#bytes += message.bytes;
+    if (message.kind === 'record-batch') this.#batches += 1;
     if (this.#failure !== null) {
       message.release();
       throw this.#failure;
@@ -95,9 +103,10 @@ class DuckDbLoad implements Load {
     if (this.#group.rows > 0) this.#startInsert();
     await this.#inserting;
     if (this.#failure !== null) throw this.#failure;
-    const rows = await this.#target.commit();
+    const facts = this.#facts();
+    const rows = await this.#target.commit(facts);
     await this.#close(null);
-    return { rows, version: null };
+    return facts === null ? { rows, version: null } : { rows, version: null, ...facts };
   }
 
   async abort(): Promise<void> {
@@ -107,6 +116,13 @@ class DuckDbLoad implements Load {
     await this.#inserting?.catch(() => undefined);
     await Promise.allSettled(this.#decoding);
     await this.#close(this.#failure);
+  }
+
+  /** What is kept with an idempotency key; null without one. */
+  #facts(): ReplayedCommit | null {
+    if (this.#request.options.idempotencyKey === null) return null;
+    const durationMs = performance.now() - this.#startedAt;
+    return { commitId: createCommitId(), batches: this.#batches, bytes: this.#bytes, durationMs };
   }
 
   /** Starts decoding a batch; its rows join the group after those of the batches before it. */

@@ -1,0 +1,158 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import type { CommitResult, Load, ReplayedCommit } from '../../core/backend.ts';
+import type { IpcMessage } from '../../core/ipc-message.ts';
+import type { TableName } from '../../core/route.ts';
+import { ArrowportError } from '../../errors.ts';
+import type { Database } from './database.ts';
+import { qualifiedName } from './identifier.ts';
+import { internalSchema } from './table-catalog.ts';
+
+/** A load that was committed under an idempotency key. */
+export interface KeptLoad extends ReplayedCommit {
+  readonly stream: string;
+  readonly mode: string;
+  readonly rows: number;
+}
+
+const purgeIntervalMs = 3_600_000;
+
+/**
+ * The idempotency keys of the database file. A key is written in the transaction of its rows and found by an index, so
+ * that neither a crash nor the number of keys matters. Loads of one key and table follow one another.
+ */
+export class KeyLedger {
+  readonly #connection: DuckDBConnection;
+  readonly #table: string;
+  readonly #retentionHours: () => number;
+  readonly #claims = new Map<string, Promise<void>>();
+  readonly #purging: NodeJS.Timeout;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  private constructor(connection: DuckDBConnection, table: string, retentionHours: () => number) {
+    this.#connection = connection;
+    this.#table = table;
+    this.#retentionHours = retentionHours;
+    this.#purging = setInterval(() => void this.purge().catch(() => undefined), purgeIntervalMs);
+    this.#purging.unref();
+  }
+
+  static async open(database: Database, retentionHours: () => number): Promise<KeyLedger> {
+    const connection = await database.connect();
+    const table = qualifiedName(database.catalog, { schema: internalSchema, name: 'committed_loads' });
+    await connection.run(
+      `CREATE TABLE IF NOT EXISTS ${table} (id VARCHAR PRIMARY KEY, stream VARCHAR, mode VARCHAR, commit_id VARCHAR,
+       row_count BIGINT, batches BIGINT, bytes BIGINT, duration_ms DOUBLE, committed_at TIMESTAMPTZ)`,
+    );
+    return new KeyLedger(connection, table, retentionHours);
+  }
+
+  /** Waits until no other load has the key of this table; resolves with the function that gives it back. */
+  async claim(table: TableName, key: string): Promise<() => void> {
+    const id = identify(table, key);
+    for (let held = this.#claims.get(id); held !== undefined; held = this.#claims.get(id)) await held;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#claims.set(id, promise);
+    return () => {
+      if (this.#claims.get(id) === promise) this.#claims.delete(id);
+      resolve();
+    };
+  }
+
+  /** The load that was committed under the key; undefined when there is none, or none that is still remembered. */
+  async find(table: TableName, key: string): Promise<KeptLoad | undefined> {
+    const rows = await this.#inTurn(() =>
+      this.#connection.runAndReadAll(
+        `SELECT stream, mode, commit_id, row_count, batches, bytes, duration_ms FROM ${this.#table}
+         WHERE id = $1 AND committed_at >= now() - to_hours($2::BIGINT)`,
+        [identify(table, key), BigInt(this.#retentionHours())],
+      ),
+    );
+    const [row] = rows.getRows();
+    if (row === undefined) return undefined;
+    const [stream, mode, commitId, count, batches, bytes, durationMs] = row;
+    return {
+      stream: String(stream),
+      mode: String(mode),
+      commitId: String(commitId),
+      rows: Number(count),
+      batches: Number(batches),
+      bytes: Number(bytes),
+      durationMs: Number(durationMs),
+    };
+  }
+
+  /** Writes the key in the transaction that is open on `connection`. */
+  async record(connection: DuckDBConnection, table: TableName, key: string, load: KeptLoad): Promise<void> {
+    await connection.run(
+      `INSERT OR REPLACE INTO ${this.#table} VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())`,
+      [
+        identify(table, key),
+        load.stream,
+        load.mode,
+        load.commitId,
+        BigInt(load.rows),
+        BigInt(load.batches),
+        BigInt(load.bytes),
+        load.durationMs,
+      ],
+    );
+  }
+
+  /** Forgets keys older than the retention. */
+  async purge(): Promise<void> {
+    await this.#inTurn(() =>
+      this.#connection.run(`DELETE FROM ${this.#table} WHERE committed_at < now() - to_hours($1::BIGINT)`, [
+        BigInt(this.#retentionHours()),
+      ]),
+    );
+  }
+
+  close(): void {
+    clearInterval(this.#purging);
+    this.#connection.closeSync();
+  }
+
+  #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    const next = this.#turn.then(run);
+    this.#turn = next.catch(() => undefined);
+    return next;
+  }
+}
+
+/** Throws IDEMPOTENCY_CONFLICT when the key was used by another stream or for another mode. */
+export function refuseOtherLoad(kept: KeptLoad, stream: string, mode: string): void {
+  if (kept.stream === stream && kept.mode === mode) return;
+  throw new ArrowportError(
+    'IDEMPOTENCY_CONFLICT',
+    `The idempotency key was used on this table by stream ${JSON.stringify(kept.stream)} with mode ${kept.mode}.`,
+  );
+}
+
+/** Stands for a load whose key is committed already: takes the stream again, and writes nothing. */
+export class ReplayedLoad implements Load {
+  readonly #kept: KeptLoad;
+  readonly #closed: () => void;
+
+  constructor(kept: KeptLoad, closed: () => void) {
+    this.#kept = kept;
+    this.#closed = closed;
+  }
+
+  async write(message: IpcMessage): Promise<void> {
+    message.release();
+  }
+
+  async commit(): Promise<CommitResult> {
+    this.#closed();
+    return { rows: this.#kept.rows, version: null, replay: this.#kept };
+  }
+
+  async abort(): Promise<void> {
+    this.#closed();
+  }
+}
+
+/** DuckDB ignores case in names, so a key belongs to a table however it is spelt. */
+function identify(table: TableName, key: string): string {
+  return JSON.stringify([(table.schema ?? 'main').toLowerCase(), table.name.toLowerCase(), key]);
+}
