@@ -49,6 +49,8 @@ export interface ReplayedCommit {
  * The load owns every message it is given and releases it when its bytes are no longer read, whatever happens.
  */
 export interface Load {
+  /** The earlier commit that this load repeats: its rows are durable, and `write` passes over what it is given. */
+  readonly replays?: ReplayedCommit;
   /** Takes a message; resolves when the next one may come. Throws any code of the ingest path; the load must then be aborted. */
   write(message: IpcMessage): Promise<void>;
   /**

@@ -1,4 +1,4 @@
-import type { Backend, CommitResult, Load, LoadOptions } from '../core/backend.ts';
+import type { Backend, CommitResult, Load, LoadOptions, ReplayedCommit } from '../core/backend.ts';
 import type { IngestRequest } from '../core/ingest.ts';
 import type { IpcLimits, IpcMessage, IpcStream } from '../core/ipc-message.ts';
 import type { IngestObserver, LoadIdentity } from '../core/observer.ts';
@@ -51,6 +51,8 @@ class LoadSession {
   #load: Load | null = null;
   #part: Part = startPart();
   #lastReceipt: CommitReceipt | null = null;
+  /** Parts committed so far. */
+  #parts = 0;
   /** Bytes of dictionaries, which the observer hears of with the record batch behind them. */
   #untoldBytes = 0;
 
@@ -104,7 +106,7 @@ class LoadSession {
         route: this.#route,
         schema: stream.schema,
         schemaMetadata: stream.schemaMetadata,
-        options: this.#lastReceipt === null ? plan.options : continueWith(plan.options),
+        options: this.#parts === 0 ? plan.options : continueWith(plan.options, this.#parts),
         requestId: request.requestId,
         onBatchDecoded: (bytesDecoded) => observer.batchDecoded(identity, bytesDecoded),
       });
@@ -150,6 +152,9 @@ class LoadSession {
 
   #isFull(): boolean {
     if (this.#policy === null || this.#part.batches === 0) return false;
+    // A part that is durable already ends where it ended the first time.
+    const replays = this.#load?.replays;
+    if (replays !== undefined) return this.#part.batches >= replays.batches;
     const { rows, bytes } = this.#policy;
     return (rows !== null && this.#part.rows >= rows) || (bytes !== null && this.#part.bytes >= bytes);
   }
@@ -157,7 +162,7 @@ class LoadSession {
   /** Commits what a slow producer has sent when its time is over, while the next message is on its way. */
   async #commitWhileWaiting(next: Promise<IteratorResult<IpcMessage>>): Promise<void> {
     const intervalMs = this.#policy?.intervalMs ?? null;
-    if (intervalMs === null || this.#part.firstBatchAt === null) return;
+    if (intervalMs === null || this.#part.firstBatchAt === null || this.#load?.replays !== undefined) return;
     if (await settlesBefore(next, this.#part.firstBatchAt + intervalMs - performance.now())) return;
     try {
       await this.#commitPart();
@@ -193,6 +198,7 @@ class LoadSession {
     throwIfAborted(request.signal);
     this.#load = null;
     const part = this.#part;
+    if (this.#policy !== null && load.replays !== undefined) await refuseShorter(load, load.replays, part);
     const commitStart = performance.now();
     const result = await commitOrAbort(load);
     const now = performance.now();
@@ -204,6 +210,7 @@ class LoadSession {
     const figures = { ...part, durationMs: now - part.startedAt };
     const receipt = createReceipt(this.#route, result, figures, totals);
     this.#lastReceipt = receipt;
+    this.#parts += 1;
     this.#part = startPart();
     observer.loadCommitted(identity, receipt, { commitSeconds: (now - commitStart) / 1000 });
     return receipt;
@@ -224,10 +231,21 @@ function startPart(): Part {
   return { rows: 0, batches: 0, bytes: 0, startedAt: performance.now(), firstBatchAt: null };
 }
 
-/** A further part adds to what the first one wrote. */
-function continueWith(options: LoadOptions): LoadOptions {
+/** A part under a key that is durable already must be sent again whole: a shorter one is another stream. */
+async function refuseShorter(load: Load, replays: ReplayedCommit, part: Part): Promise<void> {
+  if (part.batches === replays.batches) return;
+  await load.abort();
+  throw new ArrowportError(
+    'IDEMPOTENCY_CONFLICT',
+    `Under this key a part of ${replays.batches} batches is durable, and the stream ends after ${part.batches} of them: send the same stream again.`,
+  );
+}
+
+/** A further part adds to what the first one wrote, under a key of its own. No client can send its separator. */
+function continueWith(options: LoadOptions, part: number): LoadOptions {
   return {
     ...options,
+    idempotencyKey: options.idempotencyKey === null ? null : `${options.idempotencyKey}\u001f${part}`,
     mode: options.mode === 'overwrite' ? 'append' : options.mode,
     schemaMode: options.schemaMode === 'overwrite' ? 'strict' : options.schemaMode,
   };

@@ -130,11 +130,13 @@ export function refuseOtherLoad(kept: KeptLoad, stream: string, mode: string): v
 
 /** Stands for a load whose key is committed already: takes the stream again, and writes nothing. */
 export class ReplayedLoad implements Load {
+  readonly replays: ReplayedCommit;
   readonly #kept: KeptLoad;
   readonly #closed: () => void;
 
   constructor(kept: KeptLoad, closed: () => void) {
     this.#kept = kept;
+    this.replays = kept;
     this.#closed = closed;
   }
 
