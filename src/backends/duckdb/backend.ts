@@ -9,6 +9,7 @@ import { qualifiedName, quoteText } from './identifier.ts';
 import { KeyLedger, ReplayedLoad, refuseOtherLoad } from './key-ledger.ts';
 import { beginLoad } from './loader.ts';
 import { checkNativeInterface } from './native/self-check.ts';
+import { SessionPool } from './session-pool.ts';
 import { internalSchema, TableCatalog } from './table-catalog.ts';
 
 const defaultRetentionHours = 168;
@@ -43,13 +44,20 @@ export async function createDuckDbBackend(options: DuckDbBackendOptions): Promis
   return backend;
 }
 
+/** What an open database consists of. */
+interface OpenParts {
+  readonly database: Database;
+  readonly catalog: TableCatalog;
+  readonly ledger: KeyLedger;
+  readonly sessions: SessionPool;
+  /** The connection for questions about tables. */
+  readonly questions: DuckDBConnection;
+}
+
 class EmbeddedDuckDb implements DuckDbBackend {
   readonly kind = 'duckdb';
   readonly #options: DuckDbBackendOptions;
-  #database: Database | null = null;
-  #catalog: TableCatalog | null = null;
-  #ledger: KeyLedger | null = null;
-  #questions: DuckDBConnection | null = null;
+  #parts: OpenParts | null = null;
   #running = 0;
   #invalidated = false;
   #reopening: Promise<void> | null = null;
@@ -59,16 +67,17 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async open(): Promise<void> {
-    const database = await Database.open(this.#options.config);
+    const { config, retentionHours } = this.#options;
+    const database = await Database.open(config);
     try {
       await checkNativeInterface(database);
-      this.#catalog = await TableCatalog.open(database);
-      this.#ledger = await KeyLedger.open(
+      this.#parts = {
         database,
-        this.#options.retentionHours ?? (() => defaultRetentionHours),
-      );
-      this.#questions = await database.connect();
-      this.#database = database;
+        catalog: await TableCatalog.open(database),
+        ledger: await KeyLedger.open(database, retentionHours ?? (() => defaultRetentionHours)),
+        sessions: new SessionPool(database),
+        questions: await database.connect(),
+      };
     } catch (thrown) {
       await database.close();
       throw thrown;
@@ -77,7 +86,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
 
   async begin(request: LoadRequest): Promise<Load> {
     if (this.#invalidated) await this.#reopen();
-    const { ledger } = this.#parts();
+    const { ledger } = this.#open();
     const { route, options } = request;
     const key = options.idempotencyKey;
     if (key === null) return this.#beginNew(request, () => undefined);
@@ -94,21 +103,19 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async #beginNew(request: LoadRequest, ended: () => void): Promise<Load> {
-    const { database, catalog, ledger } = this.#parts();
-    const connection = await database.connect();
+    const { sessions, catalog, ledger } = this.#open();
     this.#running += 1;
     let open = true;
     const closed = (failure: unknown): void => {
       if (!open) return;
       open = false;
-      connection.closeSync();
       this.#running -= 1;
       this.#noteFailure(failure);
       ended();
     };
     try {
       return await beginLoad(request, {
-        connection,
+        sessions,
         catalog,
         ledger,
         limits: this.#options.limits(),
@@ -121,7 +128,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async findTable(table: TableName): Promise<TableDescription | undefined> {
-    const { database } = this.#parts();
+    const { database } = this.#open();
     const name = qualifiedName(database.catalog, table);
     try {
       const [[rows] = []] = await this.#ask(`SELECT count(*) FROM ${name}`);
@@ -136,7 +143,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async listTables(): Promise<readonly ListedTable[]> {
-    const { database } = this.#parts();
+    const { database } = this.#open();
     const names = await this.#ask(
       `SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ${quoteText(database.catalog)}
        AND schema_name <> ${quoteText(internalSchema)} ORDER BY 1, 2`,
@@ -166,24 +173,23 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async close(): Promise<void> {
-    this.#questions?.closeSync();
-    this.#catalog?.close();
-    this.#ledger?.close();
-    await this.#database?.close();
-    this.#questions = null;
-    this.#catalog = null;
-    this.#ledger = null;
-    this.#database = null;
+    const parts = this.#parts;
+    this.#parts = null;
+    if (parts === null) return;
+    parts.questions.closeSync();
+    parts.catalog.close();
+    parts.ledger.close();
+    await parts.sessions.close();
+    await parts.database.close();
   }
 
   async #ask(sql: string): Promise<unknown[][]> {
-    if (this.#questions === null) throw unavailable();
-    return (await this.#questions.runAndReadAll(sql)).getRows();
+    return (await this.#open().questions.runAndReadAll(sql)).getRows();
   }
 
-  #parts(): { database: Database; catalog: TableCatalog; ledger: KeyLedger } {
-    if (this.#database === null || this.#catalog === null || this.#ledger === null) throw unavailable();
-    return { database: this.#database, catalog: this.#catalog, ledger: this.#ledger };
+  #open(): OpenParts {
+    if (this.#parts === null) throw unavailable();
+    return this.#parts;
   }
 
   #noteFailure(failure: unknown): void {

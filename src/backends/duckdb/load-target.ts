@@ -4,7 +4,7 @@ import { storableType } from './column-types.ts';
 import { fromDuckDbError } from './errors.ts';
 import { quoteIdentifier } from './identifier.ts';
 import type { LoaderContext } from './loader-context.ts';
-import type { StreamView } from './stream-view.ts';
+import type { LoadSession } from './session-pool.ts';
 import type { TableEntry, TableHold } from './table-catalog.ts';
 
 /** How long a load that changes a table's columns waits for other loads of the table to end. */
@@ -18,7 +18,7 @@ const stage = 'temp.main.arrow_stage';
 export class LoadTarget {
   readonly #request: LoadRequest;
   readonly #context: LoaderContext;
-  readonly #view: StreamView;
+  readonly #session: LoadSession;
   readonly #entry: TableEntry;
   #hold: TableHold | null = null;
   #staged = false;
@@ -27,10 +27,10 @@ export class LoadTarget {
   #committed = false;
   #rows = 0;
 
-  constructor(request: LoadRequest, context: LoaderContext, view: StreamView) {
+  constructor(request: LoadRequest, context: LoaderContext, session: LoadSession) {
     this.#request = request;
     this.#context = context;
-    this.#view = view;
+    this.#session = session;
     this.#entry = context.catalog.entry(request.route.table);
   }
 
@@ -40,13 +40,13 @@ export class LoadTarget {
 
   /** Refuses a stream that does not fit, before any of it is read. Throws SCHEMA_MISMATCH. */
   async precheck(): Promise<void> {
-    await this.#context.catalog.precheck(this.#entry, this.#view.columns, this.#mode);
+    await this.#context.catalog.precheck(this.#entry, this.#session.view.columns, this.#mode);
   }
 
   /** Throws the codes of the ingest path; the load must be aborted then. */
   async insert(group: BatchGroup): Promise<void> {
     await this.#open();
-    await this.#view.insert(this.#staged ? stage : this.#entry.sql, group);
+    await this.#session.view.insert(this.#staged ? stage : this.#entry.sql, group);
     this.#rows += group.rows;
   }
 
@@ -62,12 +62,18 @@ export class LoadTarget {
     return this.#rows;
   }
 
+  /** Ends the statement that is running, if there is one. */
+  interrupt(): void {
+    this.#session.connection.interrupt();
+  }
+
   /** Rolls back what is not committed and lets go of the table. Never throws. */
   async close(): Promise<void> {
-    const { connection, catalog } = this.#context;
+    const { sessions, catalog } = this.#context;
+    const { connection } = this.#session;
     if (this.#inTransaction) await connection.run('ROLLBACK').catch(() => undefined);
     if (this.#staged) await connection.run(`DROP TABLE IF EXISTS ${stage}`).catch(() => undefined);
-    await this.#view.close();
+    await sessions.release(this.#session, this.#committed);
     this.#unlock?.();
     if (this.#hold !== null)
       await catalog.endHold(this.#entry, this.#hold, this.#committed).catch(() => undefined);
@@ -78,7 +84,7 @@ export class LoadTarget {
   async #open(): Promise<void> {
     if (this.#hold !== null) return;
     const { catalog } = this.#context;
-    this.#hold = await catalog.hold(this.#entry, this.#view.columns, this.#mode);
+    this.#hold = await catalog.hold(this.#entry, this.#session.view.columns, this.#mode);
     const { added, widened } = this.#hold.changes;
     this.#staged = added.length > 0 || widened.length > 0 || this.#replaces;
     if (this.#staged) {
@@ -95,7 +101,7 @@ export class LoadTarget {
   }
 
   #columnList(): string {
-    return this.#view.columns
+    return this.#session.view.columns
       .map(({ name, type }) => `${quoteIdentifier(name)} ${storableType(type)}`)
       .join(', ');
   }
@@ -105,7 +111,7 @@ export class LoadTarget {
     if (options.idempotencyKey === null) return;
     const kept = { ...facts, stream: route.stream, mode: options.mode, rows: this.#rows };
     try {
-      await this.#context.ledger.record(this.#context.connection, route.table, options.idempotencyKey, kept);
+      await this.#context.ledger.record(this.#session.connection, route.table, options.idempotencyKey, kept);
     } catch (thrown) {
       throw fromDuckDbError(thrown, 'load');
     }
@@ -115,8 +121,8 @@ export class LoadTarget {
     const { catalog } = this.#context;
     this.#unlock = await this.#entry.lock.exclude(changePatienceMs);
     // The table may have changed while this load was on its way.
-    const { added, widened } = await catalog.compare(this.#entry, this.#view.columns, this.#mode);
-    const names = this.#view.columns.map(({ name }) => quoteIdentifier(name)).join(', ');
+    const { added, widened } = await catalog.compare(this.#entry, this.#session.view.columns, this.#mode);
+    const names = this.#session.view.columns.map(({ name }) => quoteIdentifier(name)).join(', ');
     await this.#run('BEGIN', 'load');
     this.#inTransaction = true;
     for (const { name, type } of added) {
@@ -134,7 +140,7 @@ export class LoadTarget {
 
   async #run(sql: string, phase: 'load' | 'commit'): Promise<void> {
     try {
-      await this.#context.connection.run(sql);
+      await this.#session.connection.run(sql);
     } catch (thrown) {
       throw fromDuckDbError(thrown, phase);
     }

@@ -1,11 +1,11 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
 import type { IpcLimits } from '../../core/ipc-message.ts';
 import type { KeyLedger } from './key-ledger.ts';
+import type { SessionPool } from './session-pool.ts';
 import type { TableCatalog } from './table-catalog.ts';
 
 /** What a load needs from its backend. */
 export interface LoaderContext {
-  readonly connection: DuckDBConnection;
+  readonly sessions: SessionPool;
   readonly catalog: TableCatalog;
   readonly ledger: KeyLedger;
   readonly limits: IpcLimits;

@@ -10,7 +10,6 @@ import { type LoadColumn, planColumn } from './load-column.ts';
 import { LoadTarget } from './load-target.ts';
 import type { LoaderContext } from './loader-context.ts';
 import { refuseAmbiguousColumns } from './match-columns.ts';
-import { StreamView } from './stream-view.ts';
 
 /** Bytes gathered that make an INSERT worth while even when rows are wide and few. */
 const worthwhileBytes = 48 * 1024 * 1024;
@@ -27,16 +26,16 @@ const createCommitId = monotonicFactory();
 export async function beginLoad(request: LoadRequest, context: LoaderContext): Promise<Load> {
   refuseAmbiguousColumns(request.schema.fields.map((field) => field.name));
   const columns = request.schema.fields.map(planColumn);
-  const view = await StreamView.open(
-    context.connection,
+  const session = await context.sessions.acquire(
+    request.schemaMetadata,
     columns.map((column) => column.field),
   );
   try {
-    const target = new LoadTarget(request, context, view);
+    const target = new LoadTarget(request, context, session);
     await target.precheck();
     return new DuckDbLoad(request, context, columns, target);
   } catch (thrown) {
-    await view.close();
+    await context.sessions.release(session, true);
     throw fromDuckDbError(thrown, 'load');
   }
 }
@@ -112,7 +111,7 @@ class DuckDbLoad implements Load {
   async abort(): Promise<void> {
     if (this.#over) return;
     this.#failure ??= new Error('The load was aborted.');
-    if (this.#inserting !== null) this.#context.connection.interrupt();
+    if (this.#inserting !== null) this.#target.interrupt();
     await this.#inserting?.catch(() => undefined);
     await Promise.allSettled(this.#decoding);
     await this.#close(this.#failure);

@@ -1,0 +1,63 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import type { ArrowField } from '../../core/schema.ts';
+import type { Database } from './database.ts';
+import { StreamView } from './stream-view.ts';
+
+/** A connection and the view on it that a load's batches go through. */
+export interface LoadSession {
+  /** The stream's schema as it was sent: only a stream of the same bytes may use the view again. */
+  readonly schemaKey: string;
+  readonly connection: DuckDBConnection;
+  readonly view: StreamView;
+}
+
+const idleLimit = 16;
+
+/** Keeps the sessions of recent loads: for small loads, making one costs more than the rows. */
+export class SessionPool {
+  readonly #database: Database;
+  /** Oldest first. */
+  #idle: LoadSession[] = [];
+  #closed = false;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Throws TYPE_UNSUPPORTED when DuckDB refuses a type of `fields`. */
+  async acquire(schemaMetadata: Uint8Array, fields: readonly ArrowField[]): Promise<LoadSession> {
+    const schemaKey = Buffer.from(schemaMetadata).toString('latin1');
+    const index = this.#idle.findLastIndex((session) => session.schemaKey === schemaKey);
+    const [idle] = index < 0 ? [] : this.#idle.splice(index, 1);
+    if (idle !== undefined) return idle;
+    const connection = await this.#database.connect();
+    try {
+      return { schemaKey, connection, view: await StreamView.open(connection, fields) };
+    } catch (thrown) {
+      connection.closeSync();
+      throw thrown;
+    }
+  }
+
+  /** Takes a session back. One whose load failed is not used again. */
+  async release(session: LoadSession, reusable: boolean): Promise<void> {
+    if (reusable && !this.#closed) {
+      this.#idle.push(session);
+      if (this.#idle.length <= idleLimit) return;
+    }
+    const out = reusable && !this.#closed ? this.#idle.shift() : session;
+    if (out !== undefined) await closeSession(out);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const session of idle) await closeSession(session);
+  }
+}
+
+async function closeSession({ connection, view }: LoadSession): Promise<void> {
+  await view.close();
+  connection.closeSync();
+}
