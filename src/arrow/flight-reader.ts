@@ -79,7 +79,10 @@ class FlightReader implements MessageReader {
       );
     }
     const body = frame.body.subarray(0, batch.bodyLength);
-    if (body.byteOffset % 8 === 0) return assembleMessage(batch, frame.header, body, null);
+    if (body.byteOffset % 8 === 0) {
+      const adopted = (await this.#resources.allocator.adopt?.(body)) ?? null;
+      return assembleMessage(batch, frame.header, body, adopted);
+    }
     const lease = await this.#resources.allocator.allocate(batch.bodyLength);
     const copy = lease.bytes.subarray(0, batch.bodyLength);
     copy.set(body);

@@ -75,4 +75,6 @@ export interface BodyLease {
 export interface BodyAllocator {
   /** Resolves with `length` writable bytes at an address that is a multiple of 8, and with 64 readable bytes behind them. Throws OVERLOADED. */
   allocate(length: number): Promise<BodyLease> | BodyLease;
+  /** Counts memory that is there already, and is used as it is, among what was handed out. Throws OVERLOADED. */
+  adopt?(bytes: Uint8Array): Promise<BodyLease> | BodyLease;
 }

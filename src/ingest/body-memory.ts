@@ -36,18 +36,22 @@ export function createBodyMemory(options: BodyMemoryOptions): BodyMemory {
   const pool = createBodyPool({ retainBytes: Math.min(MAX_RETAINED_BYTES, limitBytes / 2) });
   const watchers = new Set<() => void>();
 
-  const lease = (length: number): BodyLease => {
-    const { bytes, release } = pool.take(length);
+  /** A lease that is counted; the memory itself goes back to whoever it came from. */
+  const count = (bytes: Uint8Array, giveBack: () => void): BodyLease => {
     let held = true;
     return {
       bytes,
       release() {
         if (!held) return;
         held = false;
-        release();
-        budget.give(length);
+        giveBack();
+        budget.give(bytes.byteLength);
       },
     };
+  };
+  const lease = (length: number): BodyLease => {
+    const { bytes, release } = pool.take(length);
+    return count(bytes, release);
   };
 
   return {
@@ -56,14 +60,16 @@ export function createBodyMemory(options: BodyMemoryOptions): BodyMemory {
     },
     createAllocator(signal) {
       let patience: Patience = { signal, waitMs: options.beginWaitMs, refuse };
+      const acquire = (length: number, make: () => BodyLease): Promise<BodyLease> | BodyLease => {
+        const wait = budget.take(length, patience);
+        patience = { signal, waitMs: options.memoryWaitMs, refuse };
+        if (wait === null) return make();
+        for (const notify of watchers) notify();
+        return wait.then(make);
+      };
       return {
-        allocate(length) {
-          const wait = budget.take(length, patience);
-          patience = { signal, waitMs: options.memoryWaitMs, refuse };
-          if (wait === null) return lease(length);
-          for (const notify of watchers) notify();
-          return wait.then(() => lease(length));
-        },
+        allocate: (length) => acquire(length, () => lease(length)),
+        adopt: (bytes) => acquire(bytes.byteLength, () => count(bytes, () => undefined)),
       };
     },
     watchPressure(handler) {

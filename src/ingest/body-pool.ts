@@ -27,7 +27,7 @@ const CLASSES_ABOVE = 3;
 const IDLE_MS = 10_000;
 
 interface IdleBuffer {
-  readonly buffer: Buffer;
+  readonly buffer: Buffer<ArrayBuffer>;
   readonly since: number;
 }
 
@@ -38,7 +38,7 @@ export function createBodyPool({ retainBytes, idleMs = IDLE_MS }: BodyPoolOption
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
-  const find = (wanted: number): Buffer | undefined => {
+  const find = (wanted: number): Buffer<ArrayBuffer> | undefined => {
     let size = wanted;
     for (let step = 0; step <= CLASSES_ABOVE; step++, size = sizeClass(size + 1)) {
       const found = idle.get(size)?.pop();
@@ -54,6 +54,7 @@ export function createBodyPool({ retainBytes, idleMs = IDLE_MS }: BodyPoolOption
     const before = performance.now() - idleMs;
     for (const [size, buffers] of idle) {
       const kept = buffers.filter(({ since }) => since > before);
+      for (const { buffer, since } of buffers) if (since <= before) free(buffer);
       idleBytes -= (buffers.length - kept.length) * size;
       if (kept.length === 0) idle.delete(size);
       else idle.set(size, kept);
@@ -67,7 +68,7 @@ export function createBodyPool({ retainBytes, idleMs = IDLE_MS }: BodyPoolOption
     timer.unref();
   };
 
-  const keep = (buffer: Buffer): void => {
+  const keep = (buffer: Buffer<ArrayBuffer>): void => {
     const size = buffer.byteLength;
     if (closed || idleBytes + size > retainBytes) return;
     const entry = { buffer, since: performance.now() };
@@ -95,6 +96,11 @@ export function createBodyPool({ retainBytes, idleMs = IDLE_MS }: BodyPoolOption
   };
 }
 
+/** Without a collection, which an idle server may not see for hours. */
+function free(buffer: IdleBuffer['buffer']): void {
+  buffer.buffer.transfer(0);
+}
+
 /** The size class of a body: powers of two in quarter steps, so that at most a fifth is left over. */
 function sizeClass(bytes: number): number {
   const power = 2 ** Math.floor(Math.log2(bytes));
@@ -102,7 +108,11 @@ function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
-function lease(buffer: Buffer, length: number, giveBack?: (buffer: Buffer) => void): BodyLease {
+function lease(
+  buffer: Buffer<ArrayBuffer>,
+  length: number,
+  giveBack?: (buffer: Buffer<ArrayBuffer>) => void,
+): BodyLease {
   let held = true;
   return {
     bytes: buffer.subarray(0, length),

@@ -132,3 +132,15 @@ test('loads that hold memory are told when one begins to wait for it, until they
   (await waiting).release();
   (await again).release();
 });
+
+test('memory that is there already counts like memory that is handed out', async () => {
+  const { admission, inflight } = admissionOf();
+  const place = await admission.admit(never);
+  const adopted = await place.allocator.adopt?.(new Uint8Array(700));
+  const waiting = Promise.resolve(place.allocator.allocate(400));
+  assert.equal(await isSettled(waiting), false);
+  adopted?.release();
+  adopted?.release();
+  (await waiting).release();
+  assert.deepEqual(inflight(), [700, 0, 400, 0]);
+});
