@@ -26,6 +26,7 @@ from .errors import WorkerError
 from .incoming import IncomingStream, Replayable
 from .locations import CachedTable
 from .merges import MergeClauses, run_merge
+from .parallel import write_in_parallel
 from .parquet import writer_properties
 from .prefetch import Prefetch
 from .requests import Arguments, Context
@@ -212,14 +213,7 @@ def _load_staged(
     staged = StagedFiles(cached.location, commit_id)
     prefetch = Prefetch(read_ipc_stream(cast(IO[bytes], incoming)))
     try:
-        files = staged.write(
-            prefetch.reader(),
-            plan.arrow_schema,
-            plan.partition_by,
-            plan.configuration,
-            plan.target_file_size,
-            plan.writer_properties,
-        )
+        files = write_in_parallel(prefetch, lambda part: _write_part(staged, part, prefetch, plan))
         if not incoming.ended:
             raise WorkerError("cancelled", "The load was cancelled.")
         staged.adopt(files)
@@ -247,6 +241,18 @@ def _load_staged(
     else:
         staged.finish()
     return committed
+
+
+def _write_part(staged: StagedFiles, part: int, prefetch: Prefetch, plan: LoadPlan) -> list[AddAction]:
+    return staged.write(
+        part,
+        prefetch.reader(),
+        plan.arrow_schema,
+        plan.partition_by,
+        plan.configuration,
+        plan.target_file_size,
+        plan.writer_properties,
+    )
 
 
 def adopt_files(

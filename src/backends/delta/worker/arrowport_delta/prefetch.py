@@ -1,4 +1,4 @@
-"""Decodes a stream's batches ahead of the writer that pulls them."""
+"""Decodes a stream's batches ahead of the writers that pull them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_BYTES = 32 << 20
 
 
 class Prefetch:
-    """Reads batches in a thread of its own, at most some megabytes ahead.
+    """Reads batches in a thread of its own, at most some megabytes ahead, for one writer or several.
 
     The writer pulls from inside an async runtime, where waiting for a socket would hold up its other tasks.
     """
@@ -25,11 +25,22 @@ class Prefetch:
         self._bytes = 0
         self._done = False
         self._stopped = False
+        self._total = 0
         self._failure: BaseException | None = None
 
-    def reader(self) -> RecordBatchReader:
-        """The same batches as a reader; reading begins now."""
+    def start(self) -> None:
+        """Begin to read."""
         threading.Thread(target=self._run, daemon=True).start()
+
+    def wait_for(self, size: int) -> bool:
+        """Wait until so many bytes have come and more may follow; False when the stream ended before."""
+        with self._condition:
+            while self._total < size and not self._done and not self._stopped:
+                self._condition.wait()
+            return self._total >= size and not self._stopped
+
+    def reader(self) -> RecordBatchReader:
+        """A reader of batches; each batch goes to one reader only."""
         return RecordBatchReader.from_batches(self._schema, self._take())
 
     def stop(self) -> None:
@@ -49,6 +60,7 @@ class Prefetch:
                         return
                     self._batches.append((batch, size))
                     self._bytes += size
+                    self._total += size
                     self._condition.notify_all()
         except BaseException as error:
             self._failure = error
@@ -60,9 +72,9 @@ class Prefetch:
     def _take(self) -> Iterator[RecordBatch]:
         while True:
             with self._condition:
-                while not self._batches and not self._done:
+                while not self._batches and not self._done and not self._stopped:
                     self._condition.wait()
-                if not self._batches:
+                if self._stopped or not self._batches:
                     if self._failure is not None:
                         raise self._failure
                     return

@@ -37,9 +37,11 @@ class StagedFiles:
         self._folder = f"{STAGING_FOLDER}/{load_id}" if self._local else f"load-{load_id}"
         self._place = table.child(self._folder)
         self._moved: list[str] = []
+        self._parts: list[Location] = []
 
     def write(
         self,
+        part: int,
         reader: RecordBatchReader,
         schema: ArrowSchema,
         partition_by: list[str],
@@ -47,9 +49,15 @@ class StagedFiles:
         target_file_size: int | None,
         writer_properties: WriterProperties,
     ) -> list[AddAction]:
-        """Write everything the reader gives; returns the files with their statistics."""
+        """Write everything the reader gives; returns the files with their statistics.
+
+        Parts may be written at the same time.
+        """
+        folder = f"{self._folder}/{part}"
+        place = self._table.child(folder)
+        self._parts.append(place)
         write_to_deltalake(
-            table_uri=self._place.uri,
+            table_uri=place.uri,
             data=reader,
             batch_schema=schema,
             partition_by=partition_by or None,
@@ -67,18 +75,20 @@ class StagedFiles:
             commit_properties=None,
             post_commithook_properties=None,
         )
-        actions = read_commit(self._place, 0) or []
-        return [self._to_action(action["add"]) for action in actions if "add" in action]
+        actions = read_commit(place, 0) or []
+        return [self._to_action(action["add"], folder) for action in actions if "add" in action]
 
     def adopt(self, files: list[AddAction]) -> None:
-        """Move local files to where the table's log will say they are."""
+        """Move local files to where the table's log will say they are, and say so in the files."""
         folder = self._table.local_path
         if folder is None:
             return
         for file in files:
+            staged = _decoded(file.path)
+            file.path = file.path.removeprefix(self._folder).split("/", 2)[2]
             target = os.path.join(folder, _decoded(file.path))
             os.makedirs(os.path.dirname(target), exist_ok=True)
-            os.replace(os.path.join(folder, self._folder, _decoded(file.path)), target)
+            os.replace(os.path.join(folder, staged), target)
             self._moved.append(target)
 
     def discard(self) -> None:
@@ -94,7 +104,8 @@ class StagedFiles:
             self._remove_folder()
             return
         try:
-            delete_file(self._place, "_delta_log/00000000000000000000.json")
+            for place in self._parts:
+                delete_file(place, "_delta_log/00000000000000000000.json")
         except Exception as error:
             log("warn", "a staging log could not be removed", error=redact(str(error))[:300])
 
@@ -110,10 +121,9 @@ class StagedFiles:
         except Exception as error:
             log("warn", "files of an aborted load could not be removed", error=redact(str(error))[:300])
 
-    def _to_action(self, add: dict[str, Any]) -> AddAction:
-        path = str(add["path"])
+    def _to_action(self, add: dict[str, Any], folder: str) -> AddAction:
         return AddAction(
-            path=path if self._local else f"{self._folder}/{path}",
+            path=f"{folder}/{add['path']}",
             size=int(add["size"]),
             partition_values=add["partitionValues"],
             modification_time=int(add["modificationTime"]),
