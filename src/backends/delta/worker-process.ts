@@ -127,6 +127,7 @@ class Worker implements WorkerProcess {
         PYTHONPATH: workerFolder,
         PYTHONNOUSERSITE: '1',
         PYTHONDONTWRITEBYTECODE: '1',
+        RUST_BACKTRACE: '0',
         TOKIO_WORKER_THREADS: String(this.#options.maxLoads + SPARE_THREADS),
       },
       workingFolder: this.#folder,

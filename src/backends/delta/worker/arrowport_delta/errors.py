@@ -60,7 +60,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "storage_unavailable",
         r"error sending request|connection refused|connection reset|connect error|dns error|timed? ?out|"
         r"timeout|503 service|500 internal|502 bad|504 gateway|slowdown|429 too many|error after \d+ retries|"
-        r"max_retries|nosuchbucket|unreachable|os error 111\b|os error 5\b|os error 30\b",
+        r"max_retries|nosuchbucket|upload aborted|unreachable|os error 111\b|os error 5\b|os error 30\b",
     ),
     (
         "version_not_found",
@@ -75,12 +75,12 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "predicate",
         r"sql error|parsererror|parser error|schema error: no field|no field named|field not found|"
         r"error during planning|type_coercion|cannot coerce|invalid function|"
-        r"could not parse|failed to parse|unexpected token|tokenizer",
+        r"could not parse|unexpected token|tokenizer",
     ),
     ("schema", r"cannot cast|schema mismatch|schemamismatch|field .* not found in schema|cannot merge"),
     (
         "corrupt",
-        r"corrupt|json error|invalid json|eof while parsing|parquet error|invalid parquet|checksum|"
+        r"corrupt|failed to parse parquet|json error|invalid json|eof while parsing|parquet error|invalid parquet|checksum|"
         r"missing metadata|no table metadata|metadata or protocol",
     ),
     ("not_found", r"not a delta table|no files in log segment|table does not exist|no table"),
