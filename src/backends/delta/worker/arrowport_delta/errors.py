@@ -80,7 +80,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("schema", r"cannot cast|schema mismatch|schemamismatch|field .* not found in schema|cannot merge"),
     (
         "corrupt",
-        r"corrupt|failed to parse parquet|json error|invalid json|eof while parsing|parquet error|invalid parquet|checksum|"
+        r"corrupt|failed to parse parquet|json error|invalid json|eof while parsing|parquet error|"
+        r"invalid parquet|checksum|"
         r"missing metadata|no table metadata|metadata or protocol",
     ),
     ("not_found", r"not a delta table|no files in log segment|table does not exist|no table"),
