@@ -13,12 +13,6 @@ interface Rule {
 
 const rules: readonly Rule[] = [
   {
-    pattern: /^Invalid Input Error: Arrow map/,
-    code: 'TYPE_UNSUPPORTED',
-    text: 'DuckDB’s maps have each key once, and no NULL keys',
-    quote: true,
-  },
-  {
     pattern: /^Constraint Error/,
     code: 'SCHEMA_MISMATCH',
     text: 'A constraint of the table refuses a row',

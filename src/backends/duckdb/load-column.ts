@@ -2,7 +2,7 @@ import { createArrayGatherer, plainField } from '../../arrow/encode-gatherer.ts'
 import type { ArrayData } from '../../core/array-data.ts';
 import { type ArrowField, type ArrowType, describeType, type TimeUnit } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
-import { findInexactQuotient, findNonMultiple, findOutside, findWideDecimal } from './value-checks.ts';
+import { findInexactQuotient, findLongDecimal, findNonMultiple, findOutside } from './value-checks.ts';
 import {
   halvesToFloats,
   narrowDecimals,
@@ -197,8 +197,9 @@ function planDecimal(
       `DuckDB’s DECIMAL has at most ${maxDecimalDigits} digits and a scale between 0 and them`,
     );
   }
-  if (type.bitWidth !== 256) return undefined;
-  const checked = check(field, path, findWideDecimal, 'has more digits than its type');
+  const find = (array: ArrayData) => findLongDecimal(array, precision, type.bitWidth);
+  const checked = check(field, path, find, 'has more digits than its type');
+  if (type.bitWidth !== 256) return checked;
   return {
     type: { ...type, bitWidth: 128 },
     convert: (array) => narrowDecimals(checked.convert?.(array) ?? array),

@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import type { ArrowField } from '../../core/schema.ts';
+import { type ArrowField, describeType } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { BatchGroup } from './batch-group.ts';
 import { fromDuckDbError } from './errors.ts';
@@ -14,16 +14,19 @@ export class StreamView {
   /** The stream's columns with the types that DuckDB gives them. */
   readonly columns: readonly Column[];
   readonly #connection: DuckDBConnection;
+  readonly #fields: readonly ArrowField[];
   readonly #view: ArrowView;
   readonly #name: string;
 
   private constructor(
     connection: DuckDBConnection,
+    fields: readonly ArrowField[],
     view: ArrowView,
     name: string,
     columns: readonly Column[],
   ) {
     this.#connection = connection;
+    this.#fields = fields;
     this.#view = view;
     this.#name = name;
     this.columns = columns;
@@ -43,7 +46,7 @@ export class StreamView {
         if (type === undefined) throw new Error('DuckDB sees fewer columns than the stream has.');
         return { name: field.name, type, required: false };
       });
-      return new StreamView(connection, view, name, columns);
+      return new StreamView(connection, fields, view, name, columns);
     } catch (thrown) {
       view?.close();
       throw fromDuckDbError(thrown, 'load');
@@ -64,7 +67,7 @@ export class StreamView {
       );
       inserted = result.rowsChanged;
     } catch (thrown) {
-      throw fromDuckDbError(thrown, 'load');
+      throw findMapFault(thrown, this.#fields) ?? fromDuckDbError(thrown, 'load');
     } finally {
       this.#view.offer([]);
     }
@@ -79,4 +82,22 @@ export class StreamView {
     await this.#connection.run(`DROP VIEW IF EXISTS memory.main.${this.#name}`).catch(() => undefined);
     this.#view.close();
   }
+}
+
+/** DuckDB does not say which column's map it refuses: all that may be meant are named. */
+function findMapFault(thrown: unknown, fields: readonly ArrowField[]): ArrowportError | undefined {
+  if (!(thrown instanceof Error) || !/^Invalid Input Error: Arrow map/.test(thrown.message)) return undefined;
+  const maps = fields.filter(hasMap);
+  const [first] = maps;
+  if (first === undefined) return undefined;
+  const names = maps.map((field) => `${JSON.stringify(field.name)} of type ${describeType(field)}`);
+  return new ArrowportError(
+    'TYPE_UNSUPPORTED',
+    `Column ${names.join(' or ')} cannot be loaded: DuckDB’s maps have each key once, and no NULL keys.`,
+    { cause: thrown, details: { column: first.name } },
+  );
+}
+
+function hasMap(field: ArrowField): boolean {
+  return field.type.kind === 'map' || field.children.some(hasMap);
 }

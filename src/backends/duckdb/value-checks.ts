@@ -54,15 +54,33 @@ export function findInexactQuotient(array: ArrayData, divisor: number): number {
   return -1;
 }
 
-/** The first row whose 256-bit value does not fit 128 bits, or -1. Nulls are passed over. */
-export function findWideDecimal(array: ArrayData): number {
-  const { high } = words(array);
+/**
+ * The first row whose decimal has more than `precision` digits, or -1: DuckDB would keep its lower bits only. Nulls are
+ * passed over.
+ */
+export function findLongDecimal(array: ArrayData, precision: number, bitWidth: number): number {
+  const { low, high } = words(array);
   const validity = array.buffers[0];
+  const wordsPerValue = bitWidth / 32;
+  const limit = 10 ** precision;
+  // The sum of words is rounded where it is large: only what is near the limit is looked at exactly.
+  const surelyInside = limit * (1 - 1e-12);
   for (let row = 0; row < array.length; row += 1) {
-    const sign = (high[row * 8 + 3] ?? 0) >> 31;
-    for (let word = 4; word < 8; word += 1) {
-      if (high[row * 8 + word] !== sign && isValid(validity, row)) return row;
-    }
+    const first = row * wordsPerValue;
+    let value = high[first + wordsPerValue - 1] ?? 0;
+    for (let word = wordsPerValue - 2; word >= 0; word -= 1)
+      value = value * wordFactor + (low[first + word] ?? 0);
+    if (value < surelyInside && value > -surelyInside) continue;
+    if (isValid(validity, row) && hasMoreDigits(low.subarray(first, first + wordsPerValue), precision))
+      return row;
   }
   return -1;
+}
+
+function hasMoreDigits(value: Uint32Array, precision: number): boolean {
+  let exact = 0n;
+  for (const word of value.toReversed()) exact = (exact << 32n) | BigInt(word);
+  exact = BigInt.asIntN(value.length * 32, exact);
+  const limit = 10n ** BigInt(precision);
+  return exact >= limit || exact <= -limit;
 }
