@@ -4,10 +4,11 @@ import type { IpcLimits } from '../../core/ipc-message.ts';
 import type { TableName } from '../../core/route.ts';
 import { ArrowportError } from '../../errors.ts';
 import { Database, type DatabaseOptions } from './database.ts';
-import { fromDuckDbError, isInvalidated, isMissing } from './errors.ts';
+import { fromDuckDbError, isInvalidated, isMissing, isOutOfMemory } from './errors.ts';
 import { qualifiedName, quoteText } from './identifier.ts';
 import { KeyLedger, ReplayedLoad, refuseOtherLoad } from './key-ledger.ts';
 import { beginLoad } from './loader.ts';
+import { MemoryGovernor } from './memory-governor.ts';
 import { checkNativeInterface } from './native/self-check.ts';
 import { SessionPool } from './session-pool.ts';
 import { internalSchema, TableCatalog } from './table-catalog.ts';
@@ -50,6 +51,7 @@ interface OpenParts {
   readonly catalog: TableCatalog;
   readonly ledger: KeyLedger;
   readonly sessions: SessionPool;
+  readonly memory: MemoryGovernor | null;
   /** The connection for questions about tables. */
   readonly questions: DuckDBConnection;
 }
@@ -76,6 +78,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
         catalog: await TableCatalog.open(database),
         ledger: await KeyLedger.open(database, retentionHours ?? (() => defaultRetentionHours)),
         sessions: new SessionPool(database),
+        memory: await governMemory(database, config),
         questions: await database.connect(),
       };
     } catch (thrown) {
@@ -103,7 +106,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async #beginNew(request: LoadRequest, ended: () => void): Promise<Load> {
-    const { sessions, catalog, ledger } = this.#open();
+    const { sessions, catalog, ledger, memory } = this.#open();
     this.#running += 1;
     let open = true;
     const closed = (failure: unknown): void => {
@@ -118,6 +121,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
         sessions,
         catalog,
         ledger,
+        memory,
         limits: this.#options.limits(),
         closed,
       });
@@ -179,6 +183,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
     parts.questions.closeSync();
     parts.catalog.close();
     parts.ledger.close();
+    parts.memory?.close();
     await parts.sessions.close();
     await parts.database.close();
   }
@@ -194,6 +199,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
 
   #noteFailure(failure: unknown): void {
     const cause = failure instanceof ArrowportError ? failure.cause : failure;
+    if (isOutOfMemory(cause)) void this.#parts?.memory?.raiseFloor().catch(() => undefined);
     if (failure === null || this.#invalidated || !isInvalidated(cause)) return;
     this.#invalidated = true;
     this.#options.logger?.warn(
@@ -215,6 +221,19 @@ class EmbeddedDuckDb implements DuckDbBackend {
       });
     return this.#reopening;
   }
+}
+
+async function governMemory(database: Database, config: DatabaseOptions): Promise<MemoryGovernor | null> {
+  if (config.duckdb.memory_limit !== null || config.db_path === ':memory:') return null;
+  const connection = await database.connect();
+  const [[threads] = []] = (
+    await connection.runAndReadAll("SELECT current_setting('threads')::INTEGER")
+  ).getRows();
+  connection.closeSync();
+  return new MemoryGovernor({
+    threads: Number(threads),
+    setLimit: (bytes) => database.setMemoryLimit(bytes),
+  });
 }
 
 function unavailable(): ArrowportError {

@@ -29,7 +29,7 @@ export const duckdbOptions = {
         restart: true,
       }),
       memory_limit: size(
-        'How much memory DuckDB uses before it spills to disk; `null`: DuckDB’s own default, 80 % of the machine.',
+        'How much memory DuckDB uses before it spills to disk; `null`: 192MB at rest, and for loads as much more as their rows need.',
       ),
       checkpoint_threshold: size(
         'How large the write-ahead log grows before it is folded into the file; `null`: DuckDB’s own default, 16 MiB.',

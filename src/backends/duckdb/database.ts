@@ -2,6 +2,7 @@ import { basename, extname } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ArrowportError } from '../../errors.ts';
 import { quoteIdentifier, quoteText } from './identifier.ts';
+import { restingBytes } from './memory-governor.ts';
 
 /** Settings of the embedded database, as the configuration has them. */
 export interface DatabaseOptions {
@@ -54,6 +55,16 @@ export class Database {
     return this.#instance.connect();
   }
 
+  /** Takes effect at once for all connections; lowering it drops what is only cached. */
+  async setMemoryLimit(bytes: number): Promise<void> {
+    const connection = await this.connect();
+    try {
+      await connection.run(`SET GLOBAL memory_limit = '${bytes}B'`);
+    } finally {
+      connection.closeSync();
+    }
+  }
+
   /** Folds the write-ahead log into the file and closes it. */
   async close(): Promise<void> {
     const connection = await this.connect();
@@ -69,8 +80,14 @@ function startSettings(options: DatabaseOptions): Record<string, string> {
   return {
     ...(threads === null ? {} : { threads: String(threads) }),
     ...(memory_limit === null ? {} : { memory_limit }),
+    ...(options.db_path === ':memory:' ? {} : fileSettings(options)),
     ...(checkpoint_threshold === null ? {} : { checkpoint_threshold }),
   };
+}
+
+/** In-memory databases need all their data in memory; files need what a load has in hand. */
+function fileSettings({ db_path, duckdb }: DatabaseOptions): Record<string, string> {
+  return { memory_limit: duckdb.memory_limit ?? `${restingBytes}B`, temp_directory: `${db_path}.tmp` };
 }
 
 function catalogName(path: string): string {

@@ -67,6 +67,11 @@ export function fromDuckDbError(thrown: unknown, phase: Phase): ArrowportError {
   });
 }
 
+/** Whether DuckDB ran into its memory limit. */
+export function isOutOfMemory(thrown: unknown): boolean {
+  return thrown instanceof Error && /^Out of Memory Error/.test(thrown.message);
+}
+
 /** Whether DuckDB says that a table or schema is not there. */
 export function isMissing(thrown: unknown): boolean {
   return thrown instanceof Error && /^(Catalog|Binder) Error.*does not exist/.test(thrown.message);

@@ -46,6 +46,7 @@ export class LoadTarget {
   /** Throws the codes of the ingest path; the load must be aborted then. */
   async insert(group: BatchGroup): Promise<void> {
     await this.#open();
+    await this.#context.memory?.makeRoom(this, group.bytes / Math.max(group.rows, 1));
     await this.#session.view.insert(this.#staged ? stage : this.#entry.sql, group);
     this.#rows += group.rows;
   }
@@ -75,6 +76,7 @@ export class LoadTarget {
     if (this.#staged) await connection.run(`DROP TABLE IF EXISTS ${stage}`).catch(() => undefined);
     await sessions.release(this.#session, this.#committed);
     this.#unlock?.();
+    this.#context.memory?.release(this);
     if (this.#hold !== null)
       await catalog.endHold(this.#entry, this.#hold, this.#committed).catch(() => undefined);
     this.#hold = null;

@@ -1,5 +1,6 @@
 import type { IpcLimits } from '../../core/ipc-message.ts';
 import type { KeyLedger } from './key-ledger.ts';
+import type { MemoryGovernor } from './memory-governor.ts';
 import type { SessionPool } from './session-pool.ts';
 import type { TableCatalog } from './table-catalog.ts';
 
@@ -8,6 +9,8 @@ export interface LoaderContext {
   readonly sessions: SessionPool;
   readonly catalog: TableCatalog;
   readonly ledger: KeyLedger;
+  /** Null where the configuration fixes DuckDB's memory. */
+  readonly memory: MemoryGovernor | null;
   readonly limits: IpcLimits;
   /** Told once, when the load is over and its connection closed. */
   closed(failure: unknown): void;

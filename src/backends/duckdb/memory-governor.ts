@@ -1,0 +1,74 @@
+import { totalmem } from 'node:os';
+
+/** What DuckDB may keep in memory when nothing is loaded: it would otherwise fill the machine with what it has written. */
+export const restingBytes = 192 * 1024 * 1024;
+/** Rows of a row group, which each thread builds in memory before it is compressed and written. */
+const rowGroupRows = 122_880;
+/** A row group's memory in multiples of its Arrow bytes: while it is built, analysed and written. */
+const workingFactor = 2;
+const shareOfMachine = 0.8;
+const raiseFactor = 4;
+const restAfterMs = 2_000;
+
+/** Raises and lowers DuckDB's memory limit with the loads that run, so that wide tables load and idle servers are small. */
+export class MemoryGovernor {
+  readonly #setLimit: (bytes: number) => Promise<void>;
+  readonly #threads: number;
+  readonly #ceiling: number;
+  readonly #needs = new Map<object, number>();
+  #floor = restingBytes;
+  #limit = restingBytes;
+  #turn: Promise<void> = Promise.resolve();
+  #resting: NodeJS.Timeout | undefined;
+
+  constructor(options: { threads: number; setLimit(bytes: number): Promise<void> }) {
+    this.#setLimit = options.setLimit;
+    this.#threads = options.threads;
+    const constrained = process.constrainedMemory();
+    const machine = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+    this.#ceiling = Math.max(restingBytes, Math.floor(machine * shareOfMachine));
+  }
+
+  /** Makes room for a load whose rows have `bytesPerRow`; to be called again when its rows turn out wider. */
+  async makeRoom(load: object, bytesPerRow: number): Promise<void> {
+    const need = Math.ceil(this.#threads * rowGroupRows * bytesPerRow * workingFactor);
+    if (need <= (this.#needs.get(load) ?? 0)) return;
+    this.#needs.set(load, need);
+    clearTimeout(this.#resting);
+    await this.#adjust();
+  }
+
+  /** The load is over. */
+  release(load: object): void {
+    this.#needs.delete(load);
+    if (this.#needs.size > 0 || this.#limit === this.#floor) return;
+    clearTimeout(this.#resting);
+    this.#resting = setTimeout(() => void this.#adjust().catch(() => undefined), restAfterMs);
+    this.#resting.unref();
+  }
+
+  /** A load ran out of memory, by an index for example: the next one, its retry perhaps, finds more. */
+  async raiseFloor(): Promise<void> {
+    this.#floor = Math.min(this.#floor * raiseFactor, this.#ceiling);
+    await this.#adjust();
+  }
+
+  close(): void {
+    clearTimeout(this.#resting);
+  }
+
+  #adjust(): Promise<void> {
+    const next = this.#turn.then(async () => {
+      let wanted = this.#floor;
+      for (const need of this.#needs.values()) wanted += need;
+      wanted = Math.min(wanted, this.#ceiling);
+      const mayShrink = this.#needs.size === 0;
+      if (wanted > this.#limit || (mayShrink && wanted < this.#limit)) {
+        await this.#setLimit(wanted);
+        this.#limit = wanted;
+      }
+    });
+    this.#turn = next.catch(() => undefined);
+    return next;
+  }
+}
