@@ -17,8 +17,9 @@ import {
   LIST,
   MAP,
   SMALLINT,
-  STRUCT,
+  SQLNULL,
 } from '@duckdb/node-api';
+import type { ArrowField } from '../../core/schema.ts';
 
 /** Bits of an integer type, and whether it has a sign. */
 const integers: ReadonlyMap<DuckDBTypeId, { bits: number; signed: boolean; digits: number }> = new Map([
@@ -147,20 +148,23 @@ function wrap(type: DuckDBType | undefined, make: (type: DuckDBType) => DuckDBTy
 }
 
 function commonStruct(column: DuckDBStructType, incoming: DuckDBStructType): DuckDBType | undefined {
-  const entries: Record<string, DuckDBType> = {};
+  const names = [...column.entryNames];
+  const types: DuckDBType[] = [];
   for (const [index, name] of column.entryNames.entries()) {
     const own = column.entryTypes[index];
     if (own === undefined) return undefined;
     const other = incoming.entryTypes[findEntry(incoming, name)];
     const common = other === undefined ? own : findCommonType(own, other);
     if (common === undefined) return undefined;
-    entries[name] = common;
+    types.push(common);
   }
   for (const [index, name] of incoming.entryNames.entries()) {
     const type = incoming.entryTypes[index];
-    if (findEntry(column, name) < 0 && type !== undefined) entries[name] = type;
+    if (findEntry(column, name) >= 0 || type === undefined) continue;
+    names.push(name);
+    types.push(type);
   }
-  return STRUCT(entries);
+  return new DuckDBStructType(names, types);
 }
 
 function commonNumber(column: DuckDBType, incoming: DuckDBType): DuckDBType | undefined {
@@ -188,11 +192,27 @@ export function storableType(type: DuckDBType): DuckDBType {
   if (type instanceof DuckDBArrayType) return ARRAY(storableType(type.valueType), type.length);
   if (type instanceof DuckDBMapType) return MAP(storableType(type.keyType), storableType(type.valueType));
   if (type instanceof DuckDBStructType) {
-    return STRUCT(
-      Object.fromEntries(
-        type.entryNames.map((name, index) => [name, storableType(type.entryTypes[index] ?? INTEGER)]),
-      ),
-    );
+    return new DuckDBStructType(type.entryNames, type.entryTypes.map(storableType));
+  }
+  return type;
+}
+
+/** The type that DuckDB reads a column as, with NULL's own type wherever `field` was sent as nothing but nulls. */
+export function withNullTypes(type: DuckDBType, field: ArrowField): DuckDBType {
+  if (field.type.kind === 'null') return SQLNULL;
+  const inside = (child: DuckDBType, index: number) => {
+    const childField = field.children[index];
+    return childField === undefined ? child : withNullTypes(child, childField);
+  };
+  if (type instanceof DuckDBListType) return LIST(inside(type.valueType, 0));
+  if (type instanceof DuckDBArrayType) return ARRAY(inside(type.valueType, 0), type.length);
+  if (type instanceof DuckDBMapType) {
+    const [key, value] = field.children[0]?.children ?? [];
+    if (key === undefined || value === undefined) return type;
+    return MAP(withNullTypes(type.keyType, key), withNullTypes(type.valueType, value));
+  }
+  if (type instanceof DuckDBStructType) {
+    return new DuckDBStructType(type.entryNames, type.entryTypes.map(inside));
   }
   return type;
 }

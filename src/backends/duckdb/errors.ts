@@ -13,6 +13,16 @@ interface Rule {
 
 const rules: readonly Rule[] = [
   {
+    pattern: /^Binder Error: Cannot insert into a generated column/,
+    code: 'SCHEMA_MISMATCH',
+    text: 'The stream has a column that the table computes itself: leave it out.',
+  },
+  {
+    pattern: /^Catalog Error: .* is not an table/,
+    code: 'SCHEMA_MISMATCH',
+    text: 'The name belongs to a view, which takes no rows.',
+  },
+  {
     pattern: /^Constraint Error/,
     code: 'SCHEMA_MISMATCH',
     text: 'A constraint of the table refuses a row',

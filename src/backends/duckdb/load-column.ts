@@ -6,6 +6,7 @@ import { findInexactQuotient, findLongDecimal, findNonMultiple, findOutside } fr
 import {
   halvesToFloats,
   narrowDecimals,
+  nullsToTexts,
   toMonthDayNano,
   toPlainUnion,
   viewsToLists,
@@ -15,6 +16,8 @@ import {
 export interface LoadColumn {
   /** The field as DuckDB is told it. */
   readonly field: ArrowField;
+  /** The same field with the types that were sent. */
+  readonly source: ArrowField;
   /** Turns an array of the stream's field into one of `field`. Throws TYPE_UNSUPPORTED for values DuckDB cannot hold exactly. */
   convert(array: ArrayData): ArrayData;
 }
@@ -48,6 +51,7 @@ export function planColumn(field: ArrowField): LoadColumn {
   const step = field.dictionary !== null && !encoded ? planDictionary(field) : plan(source, field.name);
   return {
     field: step.field,
+    source,
     convert(array) {
       const plain = encoded ? gatherPlain(field, array) : array;
       return step.convert === null ? plain : step.convert(plain);
@@ -127,6 +131,9 @@ interface LeafPlan {
 function planType(field: ArrowField, path: string): LeafPlan | undefined {
   const { type } = field;
   switch (type.kind) {
+    case 'null':
+      // DuckDB would read an INTEGER, which few columns take; a text that is NULL fits every one.
+      return { type: { kind: 'utf8' }, convert: nullsToTexts };
     case 'float':
       return type.bitWidth === 16
         ? { type: { kind: 'float', bitWidth: 32 }, convert: halvesToFloats }

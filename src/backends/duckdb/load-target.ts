@@ -1,6 +1,5 @@
 import type { LoadRequest, ReplayedCommit } from '../../core/backend.ts';
 import type { BatchGroup } from './batch-group.ts';
-import { storableType } from './column-types.ts';
 import { fromDuckDbError } from './errors.ts';
 import { quoteIdentifier } from './identifier.ts';
 import type { LoaderContext } from './loader-context.ts';
@@ -90,7 +89,7 @@ export class LoadTarget {
     const { added, widened } = this.#hold.changes;
     this.#staged = added.length > 0 || widened.length > 0 || this.#replaces;
     if (this.#staged) {
-      await this.#run(`CREATE TEMP TABLE arrow_stage (${this.#columnList()})`, 'load');
+      await this.#run(`CREATE TEMP TABLE arrow_stage (${this.#session.view.columnList()})`, 'load');
       return;
     }
     this.#unlock = await this.#entry.lock.share();
@@ -100,12 +99,6 @@ export class LoadTarget {
 
   get #replaces(): boolean {
     return this.#request.options.mode === 'overwrite';
-  }
-
-  #columnList(): string {
-    return this.#session.view.columns
-      .map(({ name, type }) => `${quoteIdentifier(name)} ${storableType(type)}`)
-      .join(', ');
   }
 
   async #recordKey(facts: ReplayedCommit): Promise<void> {

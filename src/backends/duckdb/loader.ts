@@ -26,10 +26,7 @@ const createCommitId = monotonicFactory();
 export async function beginLoad(request: LoadRequest, context: LoaderContext): Promise<Load> {
   refuseAmbiguousColumns(request.schema.fields.map((field) => field.name));
   const columns = request.schema.fields.map(planColumn);
-  const session = await context.sessions.acquire(
-    request.schemaMetadata,
-    columns.map((column) => column.field),
-  );
+  const session = await context.sessions.acquire(request.schemaMetadata, columns);
   try {
     const target = new LoadTarget(request, context, session);
     await target.precheck();

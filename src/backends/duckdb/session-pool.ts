@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import type { ArrowField } from '../../core/schema.ts';
 import type { Database } from './database.ts';
+import type { LoadColumn } from './load-column.ts';
 import { StreamView } from './stream-view.ts';
 
 /** A connection and the view on it that a load's batches go through. */
@@ -24,15 +24,15 @@ export class SessionPool {
     this.#database = database;
   }
 
-  /** Throws TYPE_UNSUPPORTED when DuckDB refuses a type of `fields`. */
-  async acquire(schemaMetadata: Uint8Array, fields: readonly ArrowField[]): Promise<LoadSession> {
+  /** Throws TYPE_UNSUPPORTED when DuckDB refuses a column's type. */
+  async acquire(schemaMetadata: Uint8Array, columns: readonly LoadColumn[]): Promise<LoadSession> {
     const schemaKey = Buffer.from(schemaMetadata).toString('latin1');
     const index = this.#idle.findLastIndex((session) => session.schemaKey === schemaKey);
     const [idle] = index < 0 ? [] : this.#idle.splice(index, 1);
     if (idle !== undefined) return idle;
     const connection = await this.#database.connect();
     try {
-      return { schemaKey, connection, view: await StreamView.open(connection, fields) };
+      return { schemaKey, connection, view: await StreamView.open(connection, columns) };
     } catch (thrown) {
       connection.closeSync();
       throw thrown;

@@ -2,38 +2,45 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { type ArrowField, describeType } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { BatchGroup } from './batch-group.ts';
+import { withNullTypes } from './column-types.ts';
 import { fromDuckDbError } from './errors.ts';
 import { quoteIdentifier } from './identifier.ts';
+import type { LoadColumn } from './load-column.ts';
 import type { Column } from './match-columns.ts';
 import { type ArrowView, createArrowView } from './native/array-stream.ts';
 
 let lastView = 0;
 
+/** A column with the type that DuckDB reads it as, and the field as it was sent. */
+interface ReadColumn extends Column {
+  readonly source: ArrowField;
+}
+
 /** A stream as DuckDB sees it: a view over batches, on a connection of its own. */
 export class StreamView {
-  /** The stream's columns with the types that DuckDB gives them. */
+  /** The stream's columns with the types that DuckDB gives them; NULL's own where only nulls were announced. */
   readonly columns: readonly Column[];
   readonly #connection: DuckDBConnection;
-  readonly #fields: readonly ArrowField[];
+  readonly #read: readonly ReadColumn[];
   readonly #view: ArrowView;
   readonly #name: string;
 
   private constructor(
     connection: DuckDBConnection,
-    fields: readonly ArrowField[],
     view: ArrowView,
     name: string,
-    columns: readonly Column[],
+    read: readonly ReadColumn[],
   ) {
     this.#connection = connection;
-    this.#fields = fields;
+    this.#read = read;
     this.#view = view;
     this.#name = name;
-    this.columns = columns;
+    this.columns = read.map((column) => ({ ...column, type: withNullTypes(column.type, column.source) }));
   }
 
   /** The connection's current catalog must be an in-memory one. Throws TYPE_UNSUPPORTED when DuckDB refuses a type. */
-  static async open(connection: DuckDBConnection, fields: readonly ArrowField[]): Promise<StreamView> {
+  static async open(connection: DuckDBConnection, planned: readonly LoadColumn[]): Promise<StreamView> {
+    const fields = planned.map((column) => column.field);
     lastView += 1;
     const name = `arrow_stream_${lastView}`;
     let view: ArrowView | undefined;
@@ -41,12 +48,12 @@ export class StreamView {
       view = createArrowView(connection, name, fields);
       const result = await connection.run(`SELECT * FROM ${name} LIMIT 0`);
       const types = result.columnTypes();
-      const columns = fields.map((field, index) => {
+      const columns = planned.map(({ source }, index) => {
         const type = types[index];
         if (type === undefined) throw new Error('DuckDB sees fewer columns than the stream has.');
-        return { name: field.name, type, required: false };
+        return { name: source.name, type, required: false, source };
       });
-      return new StreamView(connection, fields, view, name, columns);
+      return new StreamView(connection, view, name, columns);
     } catch (thrown) {
       view?.close();
       throw fromDuckDbError(thrown, 'load');
@@ -67,7 +74,7 @@ export class StreamView {
       );
       inserted = result.rowsChanged;
     } catch (thrown) {
-      throw findMapFault(thrown, this.#fields) ?? fromDuckDbError(thrown, 'load');
+      throw findMapFault(thrown, this.#read) ?? fromDuckDbError(thrown, 'load');
     } finally {
       this.#view.offer([]);
     }
@@ -78,6 +85,11 @@ export class StreamView {
     }
   }
 
+  /** The columns as a temporary table that takes the rows has them. */
+  columnList(): string {
+    return this.#read.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(', ');
+  }
+
   async close(): Promise<void> {
     await this.#connection.run(`DROP VIEW IF EXISTS memory.main.${this.#name}`).catch(() => undefined);
     this.#view.close();
@@ -85,9 +97,9 @@ export class StreamView {
 }
 
 /** DuckDB does not say which column's map it refuses: all that may be meant are named. */
-function findMapFault(thrown: unknown, fields: readonly ArrowField[]): ArrowportError | undefined {
+function findMapFault(thrown: unknown, columns: readonly ReadColumn[]): ArrowportError | undefined {
   if (!(thrown instanceof Error) || !/^Invalid Input Error: Arrow map/.test(thrown.message)) return undefined;
-  const maps = fields.filter(hasMap);
+  const maps = columns.map(({ source }) => source).filter(hasMap);
   const [first] = maps;
   if (first === undefined) return undefined;
   const names = maps.map((field) => `${JSON.stringify(field.name)} of type ${describeType(field)}`);

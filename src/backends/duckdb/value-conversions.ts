@@ -1,6 +1,13 @@
 import { createArrayGatherer } from '../../arrow/encode-gatherer.ts';
 import type { ArrayData } from '../../core/array-data.ts';
 
+/** Nulls of no type as texts that are all null. */
+export function nullsToTexts(array: ArrayData): ArrayData {
+  const validity = new Uint8Array((array.length >> 3) + 8);
+  const offsets = new Uint8Array((array.length + 1) * 4);
+  return { ...array, nullCount: array.length, buffers: [validity, offsets, new Uint8Array(8)] };
+}
+
 /** Half floats as floats of 32 bits, which hold each of them exactly. */
 export function halvesToFloats(array: ArrayData): ArrayData {
   const bytes = array.buffers[1] ?? new Uint8Array(0);
