@@ -18,9 +18,16 @@ const rules: readonly Rule[] = [
     text: 'The stream has a column that the table computes itself: leave it out.',
   },
   {
-    pattern: /^Catalog Error: .* is not an table/,
+    pattern: /^Catalog Error: (.* is not an table|Can only modify view)/,
     code: 'SCHEMA_MISMATCH',
     text: 'The name belongs to a view, which takes no rows.',
+  },
+  {
+    pattern:
+      /^(Catalog|Binder|Dependency) Error: .*(change the type|type can not be changed|entries that depend)/,
+    code: 'SCHEMA_MISMATCH',
+    text: 'The columns of the table cannot change',
+    quote: true,
   },
   {
     pattern: /^Constraint Error/,
