@@ -1,5 +1,5 @@
 import type { StreamResources } from '../core/ingest.ts';
-import type { IpcMessage, IpcStream } from '../core/ipc-message.ts';
+import type { BodyLease, IpcMessage, IpcStream } from '../core/ipc-message.ts';
 import { malformed, messageTooLarge, truncated } from './ipc-error.ts';
 import { assembleMessage, requireBatch, requireSchema } from './message-assembly.ts';
 import { iterateMessages, type MessageReader } from './message-sequence.ts';
@@ -11,6 +11,8 @@ export interface FlightFrame {
   readonly header: Uint8Array;
   /** The message body, at any address; must stay unchanged until its message is released. */
   readonly body: Uint8Array;
+  /** The memory of the body, at an aligned address; whoever takes the frame releases it. */
+  readonly lease?: BodyLease | null;
 }
 
 /**
@@ -28,6 +30,7 @@ export async function openFlightStream(
   try {
     const first = await reader.nextFrame();
     if (first === null) throw truncated('The stream ends before its schema.');
+    first.lease?.release();
     const schema = requireSchema(readMessageMetadata(first.header));
     return { schema, schemaMetadata: first.header, messages: iterateMessages(reader) };
   } catch (error) {
@@ -55,12 +58,13 @@ class FlightReader implements MessageReader {
         break;
       }
       const frame = result.value;
+      if (frame.header.byteLength > 0 && frame.header.byteLength <= MAX_METADATA_BYTES) return frame;
+      frame.lease?.release();
       if (frame.header.byteLength > MAX_METADATA_BYTES) {
         throw malformed(
           `A message has ${frame.header.byteLength} bytes of metadata; ${MAX_METADATA_BYTES} is the most.`,
         );
       }
-      if (frame.header.byteLength > 0) return frame;
       if (frame.body.byteLength > 0) throw malformed('A frame has a body but no header.');
     }
     return null;
@@ -69,6 +73,15 @@ class FlightReader implements MessageReader {
   async next(): Promise<IpcMessage | null> {
     const frame = await this.nextFrame();
     if (frame === null) return null;
+    try {
+      return await this.#readBatch(frame);
+    } catch (error) {
+      frame.lease?.release();
+      throw error;
+    }
+  }
+
+  async #readBatch(frame: FlightFrame): Promise<IpcMessage> {
     const batch = requireBatch(readMessageMetadata(frame.header));
     const { maxMessageBytes } = this.#resources.limits;
     const bytes = frame.header.byteLength + batch.bodyLength;
@@ -79,6 +92,7 @@ class FlightReader implements MessageReader {
       );
     }
     const body = frame.body.subarray(0, batch.bodyLength);
+    if (frame.lease != null) return assembleMessage(batch, frame.header, body, frame.lease);
     if (body.byteOffset % 8 === 0) {
       const adopted = (await this.#resources.allocator.adopt?.(body)) ?? null;
       return assembleMessage(batch, frame.header, body, adopted);

@@ -1,34 +1,51 @@
 import { Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
 import { type FlightFrame, openFlightStream } from '../../arrow/flight-reader.ts';
 import type { Ingestor, IngestRequest } from '../../core/ingest.ts';
+import type { BodyAllocator } from '../../core/ipc-message.ts';
 import type { IngestObserver } from '../../core/observer.ts';
 import { ArrowportError, toArrowportError } from '../../errors.ts';
 import type { CallScope } from './call-scope.ts';
 import { type PutTarget, readIdempotencyKey, readPutTarget } from './descriptor.ts';
-import { createFrameSource, type FrameSource, type ReceivedFlightData } from './frame-source.ts';
+import { createFrameSource, type FrameLimits, type FrameSource } from './frame-source.ts';
 import type { PutResultMessage } from './messages.ts';
 import { createPutResults } from './put-results.ts';
 import { trailer, UnimplementedError } from './status.ts';
-import type { FlightData } from './wire.ts';
 
-/** The call of a DoPut as the service definition types it. */
-export type PutCall = ServerDuplexStream<ReceivedFlightData, PutResultMessage>;
+/** The call of a DoPut; its messages are read past the gRPC library, so it never has any. */
+export type PutCall = ServerDuplexStream<never, PutResultMessage>;
 
 /** What a DoPut needs of the server. */
 export interface DoPutContext {
   readonly ingestor: Ingestor;
   readonly observer: IngestObserver;
-  readonly idleTimeoutSeconds: number;
+  readonly limits: FrameLimits;
 }
 
 const IDEMPOTENCY_KEY_HEADER = 'idempotency-key';
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * Runs one DoPut as one load: descriptor, frames, receipts. Resolves with the trailers of a committed load, the last
  * receipt queued. Throws every code of the ingest path, and UnimplementedError for Flight SQL commands.
  */
 export async function doPut(call: PutCall, scope: CallScope, context: DoPutContext): Promise<Metadata> {
-  const frames = createFrameSource(call, scope, context.idleTimeoutSeconds);
+  const frames = createFrameSource(call.metadata, scope, context.limits);
+  try {
+    await runPut(call, frames, scope, context);
+    const trailers = new Metadata();
+    trailers.set(trailer.requestId, scope.requestId);
+    return trailers;
+  } finally {
+    frames.close();
+  }
+}
+
+async function runPut(
+  call: PutCall,
+  frames: FrameSource,
+  scope: CallScope,
+  context: DoPutContext,
+): Promise<void> {
   const results = createPutResults(call, scope);
   const { first, target } = await readFirst(call, frames, scope, context);
   const request: IngestRequest = {
@@ -36,14 +53,10 @@ export async function doPut(call: PutCall, scope: CallScope, context: DoPutConte
     transport: 'flight',
     requestId: scope.requestId,
     signal: scope.signal,
-    open: (resources) => openFlightStream(readFrames(first, frames), resources),
+    open: (resources) => openFlightStream(readFrames(first.header, frames, resources.allocator), resources),
     onPartialCommit: (receipt) => results.sendPartial(receipt),
   };
-  const receipt = await context.ingestor.ingest(request);
-  results.sendLast(receipt);
-  const trailers = new Metadata();
-  trailers.set(trailer.requestId, scope.requestId);
-  return trailers;
+  results.sendLast(await context.ingestor.ingest(request));
 }
 
 async function readFirst(
@@ -51,10 +64,10 @@ async function readFirst(
   frames: FrameSource,
   scope: CallScope,
   context: DoPutContext,
-): Promise<{ first: FlightData; target: PutTarget }> {
+): Promise<{ first: { readonly header: Uint8Array }; target: PutTarget }> {
   let stream: string | null = null;
   try {
-    const first = await frames.next();
+    const first = await frames.first();
     if (first === undefined)
       throw new ArrowportError('OPTION_INVALID', 'The DoPut ended before its first message.');
     const target = readPutTarget(first.descriptor);
@@ -80,14 +93,15 @@ function mergeKeys(fromDescriptor: string | null, metadata: Metadata): string | 
   return key ?? null;
 }
 
-async function* readFrames(first: FlightData, source: FrameSource): AsyncGenerator<FlightFrame> {
-  let data: FlightData | undefined = first;
-  while (data !== undefined) {
+async function* readFrames(
+  firstHeader: Uint8Array,
+  source: FrameSource,
+  allocator: BodyAllocator,
+): AsyncGenerator<FlightFrame> {
+  let frame: FlightFrame | undefined = { header: firstHeader, body: NO_BYTES };
+  while (frame !== undefined) {
     // Messages that carry application metadata only are allowed anywhere and say nothing of the rows.
-    if (data.header.length > 0 || data.body.length > 0) {
-      // The header outlives the body's copy in aligned memory; as a view it would keep the whole message with it.
-      yield { header: new Uint8Array(data.header), body: data.body };
-    }
-    data = await source.next();
+    if (frame.header.byteLength > 0) yield frame;
+    frame = await source.next(allocator);
   }
 }

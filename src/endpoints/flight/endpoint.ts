@@ -6,6 +6,7 @@ import type { IngestObserver } from '../../core/observer.ts';
 import type { Operations } from '../../core/operations.ts';
 import { createOperationActions, type FlightAction, indexActions } from './actions.ts';
 import { createCallRunner, type EndpointLogger, shuttingDownError } from './call-runner.ts';
+import { MESSAGE_HEADROOM_BYTES } from './grpc-message.ts';
 import { createHandlers } from './handlers.ts';
 import { prepareHttp2Streams } from './http2-streams.ts';
 import { flightService } from './service.ts';
@@ -41,8 +42,6 @@ export interface FlightEndpoint {
   stop(graceMs: number): Promise<void>;
 }
 
-/** Room for the descriptor and the metadata beside the body of a message of the largest size. */
-const MESSAGE_HEADROOM_BYTES = 1024 * 1024;
 /** Streams past `limits.max_streams` that a connection may open, so that they are answered OVERLOADED and not queued by the client in silence. */
 const STREAM_HEADROOM = 64;
 const KEEPALIVE_MS = 60_000;
@@ -62,7 +61,7 @@ export function createFlightEndpoint(deps: FlightEndpointDependencies): FlightEn
       doPutContext: () => ({
         ingestor: deps.ingestor,
         observer: deps.observer,
-        idleTimeoutSeconds: deps.settings().idleTimeoutSeconds,
+        limits: deps.settings(),
       }),
     }),
   );

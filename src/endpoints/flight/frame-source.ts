@@ -1,100 +1,70 @@
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
-import type { Metadata, ServerDuplexStream } from '@grpc/grpc-js';
+import type { Metadata } from '@grpc/grpc-js';
+import type { FlightFrame } from '../../arrow/flight-reader.ts';
+import type { BodyAllocator } from '../../core/ipc-message.ts';
 import { ArrowportError } from '../../errors.ts';
-import { type CallScope, throwIfEnded } from './call-scope.ts';
-import type { FlightData } from './wire.ts';
+import type { CallScope } from './call-scope.ts';
+import { type FlightDataOptions, type ReceivedFlightData, readFlightData } from './flight-data-reader.ts';
+import { readGrpcMessage } from './grpc-message.ts';
+import { createRequestBody } from './request-body.ts';
 
 /** How gRPC clients on Node's HTTP/2 name themselves. */
 const NODE_USER_AGENT = 'grpc-node';
 /** How long such a client's cancellation may come after the end it sends with it. */
 const NODE_CANCEL_MS = 5;
 
-/** A FlightData message, or why it could not be read. */
-export type ReceivedFlightData = FlightData | ArrowportError;
+/** The limits of one DoPut. */
+export interface FrameLimits {
+  readonly maxMessageBytes: number;
+  readonly idleTimeoutSeconds: number;
+}
 
-/** Pulls the messages of a DoPut one by one. */
+/**
+ * Pulls the messages of a DoPut one by one; calls may not overlap. Each throws what is wrong with the message
+ * (IPC_MALFORMED, IPC_TRUNCATED, BODY_TOO_LARGE, CODEC_UNSUPPORTED) and what ended the call (CANCELLED,
+ * DEADLINE_EXCEEDED, SHUTTING_DOWN): a cut stream never looks like an ended one.
+ */
 export interface FrameSource {
-  /**
-   * The next message, or undefined after the client's proper end of stream. Throws IPC_MALFORMED, and what ended the
-   * call (CANCELLED, DEADLINE_EXCEEDED, SHUTTING_DOWN): a cut stream never looks like an ended one.
-   */
-  next(): Promise<FlightData | undefined>;
+  /** The first message, its descriptor undecoded; a body in it is passed over. Undefined after the client's end. */
+  first(): Promise<Pick<ReceivedFlightData, 'descriptor' | 'header'> | undefined>;
+  /** The next message, its body in memory of `allocator`. Undefined after the client's proper end of stream. */
+  next(allocator: BodyAllocator): Promise<FlightFrame | undefined>;
+  /** Ends a read that is under way; what still comes is discarded. */
+  close(): void;
 }
 
-type Waiter = { resolve(data: ReceivedFlightData | undefined): void; reject(error: unknown): void };
-
-/**
- * Reads a call's messages with back-pressure of one message: the next is taken from HTTP/2 when `next` is called, so a
- * stream holds one message and its HTTP/2 window, where the gRPC library by itself would read 16 messages ahead.
- */
-export function createFrameSource(
-  call: Pick<ServerDuplexStream<ReceivedFlightData, unknown>, 'on' | '_read' | 'metadata'>,
-  scope: CallScope,
-  idleTimeoutSeconds: number,
-): FrameSource {
-  let waiter: Waiter | null = null;
-  let ended = false;
-  const requestMessage = call._read.bind(call);
-  call._read = () => {};
-  const settle = (action: (current: Waiter) => void) => {
-    const current = waiter;
-    waiter = null;
-    if (current !== null) action(current);
-  };
-  call.on('data', (data: ReceivedFlightData) => settle((current) => current.resolve(data)));
-  call.on('end', () => {
-    ended = true;
-    settle((current) => current.resolve(undefined));
+/** Takes the request of a call over from the gRPC library; once per call. */
+export function createFrameSource(metadata: Metadata, scope: CallScope, limits: FrameLimits): FrameSource {
+  const { signal, transport } = scope;
+  const { maxMessageBytes, idleTimeoutSeconds } = limits;
+  const { stream, encoding } = transport.takeRequest();
+  const body = createRequestBody(stream, {
+    idleMs: idleTimeoutSeconds * 1000,
+    onIdle: () => scope.abort(idleError(idleTimeoutSeconds)),
+    confirmEnd: () => confirmEnd(metadata),
   });
-  scope.signal.addEventListener('abort', () => settle((current) => current.reject(scope.signal.reason)));
+  if (signal.aborted) body.fail(signal.reason);
+  else signal.addEventListener('abort', () => body.fail(signal.reason), { once: true });
 
-  const receive = () =>
-    new Promise<ReceivedFlightData | undefined>((resolve, reject) => {
-      waiter = { resolve, reject };
-      requestMessage(0);
-    });
-
+  const read = (options: Pick<FlightDataOptions, 'wantsDescriptor' | 'allocator'>) =>
+    readGrpcMessage(body, { encoding, maxMessageBytes }, (message) =>
+      readFlightData(message, { ...options, maxMessageBytes }),
+    );
   return {
-    async next() {
-      throwIfEnded(scope.signal);
-      if (ended) return undefined;
-      const watch = watchIdle(scope, idleTimeoutSeconds);
-      try {
-        const data = await receive();
-        if (data instanceof ArrowportError) throw data;
-        if (data === undefined) await confirmEnd(call, scope);
-        throwIfEnded(scope.signal);
-        return data;
-      } finally {
-        watch.stop();
-      }
-    },
+    first: () => read({ wantsDescriptor: true, allocator: null }),
+    next: (allocator) => read({ wantsDescriptor: false, allocator }),
+    close: () => body.fail(new ArrowportError('CANCELLED', 'The DoPut is over.')),
   };
 }
 
 /**
- * Makes sure that an end is one: a cut stream ends for the gRPC library a moment before the news of its
- * cancellation, and Node's HTTP/2 client ends a stream properly before it cancels it.
+ * Waits until a cancellation would be known: a cut stream ends a moment before the news of it, and Node's HTTP/2 client
+ * ends a stream properly before it cancels it.
  */
-async function confirmEnd(call: { readonly metadata: Metadata }, scope: CallScope): Promise<void> {
-  const [userAgent] = call.metadata.get('user-agent');
+async function confirmEnd(metadata: Metadata): Promise<void> {
+  const [userAgent] = metadata.get('user-agent');
   if (String(userAgent).includes(NODE_USER_AGENT)) await delay(NODE_CANCEL_MS);
   else await setImmediate();
-  throwIfEnded(scope.signal);
-  if (scope.transport.insideMessage()) {
-    throw new ArrowportError('IPC_TRUNCATED', 'The DoPut ends in the middle of a message.');
-  }
-}
-
-function watchIdle(scope: CallScope, seconds: number): { stop(): void } {
-  let seen = scope.transport.bytesReceived();
-  const timer = setInterval(() => {
-    const received = scope.transport.bytesReceived();
-    if (received === seen) scope.abort(idleError(seconds));
-    seen = received;
-  }, seconds * 1000);
-  timer.unref();
-  return { stop: () => clearInterval(timer) };
 }
 
 function idleError(seconds: number): ArrowportError {

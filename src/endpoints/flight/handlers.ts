@@ -11,7 +11,6 @@ import { type FlightAction, runAction } from './actions.ts';
 import type { CallAnswer, CallRunner } from './call-runner.ts';
 import { type CallScope, throwIfEnded } from './call-scope.ts';
 import { type DoPutContext, doPut } from './do-put.ts';
-import type { ReceivedFlightData } from './frame-source.ts';
 import { shakeHands } from './handshake.ts';
 import type {
   ActionMessage,
@@ -34,7 +33,7 @@ export interface HandlerContext {
 /** Makes the implementation of every method of the Flight service. */
 export function createHandlers(context: HandlerContext): UntypedServiceImplementation {
   const { runner } = context;
-  const DoPut: handleBidiStreamingCall<ReceivedFlightData, PutResultMessage> = (call) =>
+  const DoPut: handleBidiStreamingCall<never, PutResultMessage> = (call) =>
     runner.run('DoPut', call, answerStream(call), (scope) => doPut(call, scope, context.doPutContext()));
   const Handshake: handleBidiStreamingCall<Received<HandshakeMessage>, HandshakeMessage> = (call) =>
     runner.run('Handshake', call, answerStream(call), (scope) => shakeHands(call, scope));

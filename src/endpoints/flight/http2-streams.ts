@@ -7,8 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Metadata } from '@grpc/grpc-js';
-import type { ArrowportError } from '../../errors.ts';
-import { createGrpcFraming, type GrpcFraming } from './grpc-framing.ts';
+import { ArrowportError } from '../../errors.ts';
 import { adjustWindow } from './http2-windows.ts';
 import { findLibraryError, withError } from './status.ts';
 
@@ -25,10 +24,8 @@ const METHODS_OF_LONG_REQUESTS: readonly (string | undefined)[] = ['DoPut', 'DoE
 
 /** The HTTP/2 side of one call, which the gRPC library does not show. */
 export interface CallTransport {
-  /** Bytes of DATA frames received so far: tells a slow client from a silent one. */
-  bytesReceived(): number;
-  /** Whether the request so far ends inside a message. */
-  insideMessage(): boolean;
+  /** Takes the request away from the gRPC library, paused and with all its bytes; before the first is asked for. */
+  takeRequest(): { readonly stream: ServerHttp2Stream; readonly encoding: string };
   /** The error that the gRPC library has answered the call with by itself, if it has. */
   libraryError(): ArrowportError | undefined;
   /** Resets the stream unless it is closed after this time: frees an answered call whose client reads nothing. */
@@ -37,7 +34,8 @@ export interface CallTransport {
 
 interface TrackedStream {
   readonly stream: ServerHttp2Stream;
-  readonly framing: GrpcFraming;
+  /** The call's `grpc-encoding`. */
+  readonly encoding: string;
   libraryError: ArrowportError | undefined;
 }
 
@@ -59,14 +57,14 @@ export function prepareHttp2Streams(): void {
     if (method === undefined) return;
     const key = randomUUID();
     headers[STREAM_KEY_HEADER] = key;
-    const entry: TrackedStream = { stream, framing: createGrpcFraming(), libraryError: undefined };
+    const encoding = String(headers['grpc-encoding'] ?? 'identity');
+    const entry: TrackedStream = { stream, encoding, libraryError: undefined };
     tracked.set(key, entry);
     stream.once('close', () => tracked.delete(key));
     adjustWindow(stream.session, tracked.size);
-    followFraming(entry);
     translateStatus(entry);
     boundDiscarding(stream);
-    if (!METHODS_OF_LONG_REQUESTS.includes(method)) boundRequest(entry);
+    if (!METHODS_OF_LONG_REQUESTS.includes(method)) boundRequest(stream);
   });
 }
 
@@ -76,19 +74,17 @@ export function takeCallTransport(metadata: Metadata): CallTransport {
   metadata.remove(STREAM_KEY_HEADER);
   const entry = tracked.get(String(key));
   return {
-    bytesReceived: () => entry?.framing.bytesReceived() ?? 0,
-    insideMessage: () => entry?.framing.insideMessage() ?? false,
+    takeRequest() {
+      if (entry === undefined) throw new ArrowportError('INTERNAL', 'The stream of a call is not known.');
+      // The library goes on to see the stream's end and its cancellation, and so answers as for any other call.
+      entry.stream.removeAllListeners('data');
+      return entry;
+    },
     libraryError: () => entry?.libraryError,
     closeWithin(ms) {
       if (entry !== undefined) resetAfter(entry.stream, ms, constants.NGHTTP2_CANCEL);
     },
   };
-}
-
-function followFraming({ stream, framing }: TrackedStream): void {
-  stream.on('data', framing.push);
-  // A first listener sets a stream flowing; when it flows is for the gRPC library to say.
-  stream.pause();
 }
 
 function translateStatus(entry: TrackedStream): void {
@@ -111,14 +107,18 @@ function boundDiscarding(stream: ServerHttp2Stream): void {
   });
 }
 
-function boundRequest({ stream, framing }: TrackedStream): void {
+function boundRequest(stream: ServerHttp2Stream): void {
   const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), REQUEST_MS);
   timer.unref();
   stream.once('end', () => clearTimeout(timer));
   stream.once('close', () => clearTimeout(timer));
-  stream.on('data', () => {
-    if (framing.bytesReceived() > REQUEST_BYTES) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  let received = 0;
+  stream.on('data', (chunk: Buffer) => {
+    received += chunk.byteLength;
+    if (received > REQUEST_BYTES) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   });
+  // A first listener sets a stream flowing; when it flows is for the gRPC library to say.
+  stream.pause();
 }
 
 function resetAfter(stream: ServerHttp2Stream, ms: number, code: number): void {

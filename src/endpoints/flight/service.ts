@@ -1,25 +1,18 @@
 import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { ArrowportError, toArrowportError } from '../../errors.ts';
-import type { ReceivedFlightData } from './frame-source.ts';
+import { ArrowportError } from '../../errors.ts';
 import { codecs, type MessageCodec } from './messages.ts';
-import { encodeFlightData, type FlightData, readFlightData } from './wire.ts';
+import { encodeFlightData, type FlightData } from './wire.ts';
 
 /** A request message, or why its bytes could not be read. */
 export type Received<T> = T | ArrowportError;
 
 const SERVICE = 'arrow.flight.protocol.FlightService';
 
-/** FlightData in the shape of the other codecs; a malformed message is a value, since the gRPC library would answer a throw by itself. */
-const flightDataCodec = {
-  encode: encodeFlightData,
-  decode(bytes: Uint8Array): ReceivedFlightData {
-    try {
-      return readFlightData(bytes);
-    } catch (thrown) {
-      return toArrowportError(thrown);
-    }
-  },
-};
+/**
+ * FlightData as the gRPC library writes it. It reads none: DoPut takes its messages from HTTP/2 itself, and the other
+ * calls that would receive some are not offered.
+ */
+const flightDataCodec = { encode: encodeFlightData, decode: () => undefined };
 
 function received<T>(codec: MessageCodec<T>): {
   encode(message: T): Buffer;
