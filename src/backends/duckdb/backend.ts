@@ -137,7 +137,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
     try {
       const [[rows] = []] = await this.#ask(`SELECT count(*) FROM ${name}`);
       const columns = await this.#ask(
-        `SELECT name, type, "notnull" FROM pragma_table_info(${quoteText(name)})`,
+        `SELECT column_name, column_type, "null" = 'NO' FROM (DESCRIBE ${name})`,
       );
       return { rowCount: Number(rows), columns: columns.map(toColumn) };
     } catch (thrown) {

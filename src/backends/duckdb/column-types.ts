@@ -20,6 +20,7 @@ import {
   SQLNULL,
 } from '@duckdb/node-api';
 import type { ArrowField } from '../../core/schema.ts';
+import { foldCase } from './identifier.ts';
 
 /** Bits of an integer type, and whether it has a sign. */
 const integers: ReadonlyMap<DuckDBTypeId, { bits: number; signed: boolean; digits: number }> = new Map([
@@ -114,7 +115,7 @@ function structFits(from: DuckDBStructType, to: DuckDBStructType): boolean {
 }
 
 function findEntry(type: DuckDBStructType, name: string): number {
-  return type.entryNames.findIndex((entry) => entry.toLowerCase() === name.toLowerCase());
+  return type.entryNames.findIndex((entry) => foldCase(entry) === foldCase(name));
 }
 
 /** The narrowest type that holds all values of both without loss; undefined where there is none. */

@@ -4,7 +4,7 @@ import type { IpcMessage } from '../../core/ipc-message.ts';
 import type { TableName } from '../../core/route.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { Database } from './database.ts';
-import { qualifiedName } from './identifier.ts';
+import { foldCase, qualifiedName } from './identifier.ts';
 import { internalSchema } from './table-catalog.ts';
 
 /** A load that was committed under an idempotency key. */
@@ -156,5 +156,5 @@ export class ReplayedLoad implements Load {
 
 /** DuckDB ignores case in names, so a key belongs to a table however it is spelt. */
 function identify(table: TableName, key: string): string {
-  return JSON.stringify([(table.schema ?? 'main').toLowerCase(), table.name.toLowerCase(), key]);
+  return JSON.stringify([foldCase(table.schema ?? 'main'), foldCase(table.name), key]);
 }

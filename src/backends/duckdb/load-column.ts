@@ -2,6 +2,7 @@ import { createArrayGatherer, plainField } from '../../arrow/encode-gatherer.ts'
 import type { ArrayData } from '../../core/array-data.ts';
 import { type ArrowField, type ArrowType, describeType, type TimeUnit } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
+import { foldCase } from './identifier.ts';
 import { findInexactQuotient, findLongDecimal, findNonMultiple, findOutside } from './value-checks.ts';
 import {
   halvesToFloats,
@@ -243,8 +244,9 @@ function check(field: ArrowField, path: string, find: (array: ArrayData) => numb
 function refuseRepeatedChildren(field: ArrowField, path: string): void {
   const seen = new Set<string>();
   for (const { name } of field.children) {
-    const key = name.toLowerCase();
-    if (name === '') throw unsupported(field, path, 'DuckDB wants a name for every field of a struct');
+    const key = foldCase(name);
+    if (name === '' || name.includes('\0'))
+      throw unsupported(field, path, 'DuckDB wants a name without NUL for every field of a struct');
     if (seen.has(key))
       throw unsupported(
         field,

@@ -1,6 +1,7 @@
 import type { DuckDBType } from '@duckdb/node-api';
 import { ArrowportError } from '../../errors.ts';
 import { findCommonType, fitsInto, storableType } from './column-types.ts';
+import { foldCase } from './identifier.ts';
 
 /** A column of a table, or of a stream as DuckDB reads it. */
 export interface Column {
@@ -25,13 +26,13 @@ export function matchColumns(
   incoming: readonly Column[],
   mode: 'strict' | 'merge',
 ): ColumnChanges {
-  const own = new Map(table.columns.map((column) => [column.name.toLowerCase(), column]));
+  const own = new Map(table.columns.map((column) => [foldCase(column.name), column]));
   const faults: { column: string; text: string }[] = [];
   const added: Column[] = [];
   const widened: Column[] = [];
   for (const column of incoming) {
-    const target = own.get(column.name.toLowerCase());
-    own.delete(column.name.toLowerCase());
+    const target = own.get(foldCase(column.name));
+    own.delete(foldCase(column.name));
     if (target === undefined) {
       if (mode === 'merge') added.push({ ...column, type: storableType(column.type) });
       else faults.push({ column: column.name, text: `${quote(column.name)} is not in the table` });
@@ -61,11 +62,18 @@ export function matchColumns(
   return { added, widened };
 }
 
-/** Throws SCHEMA_MISMATCH when two columns differ only in case, or the stream has none. */
+/** Throws SCHEMA_MISMATCH when two columns differ only in case, one has no usable name, or the stream has none. */
 export function refuseAmbiguousColumns(names: readonly string[]): void {
   if (names.length === 0) throw new ArrowportError('SCHEMA_MISMATCH', 'The stream has no columns.');
   const seen = new Map<string, string>();
   for (const name of names) {
+    if (name === '' || name.includes('\0')) {
+      throw new ArrowportError(
+        'SCHEMA_MISMATCH',
+        `A column is named ${quote(name)}: DuckDB wants a name, and no NUL in it.`,
+        { details: { column: name } },
+      );
+    }
     const other = seen.get(name.toLowerCase());
     if (other !== undefined) {
       throw new ArrowportError(

@@ -3,7 +3,7 @@ import { describeTable, type TableName } from '../../core/route.ts';
 import { storableType } from './column-types.ts';
 import type { Database } from './database.ts';
 import { isMissing } from './errors.ts';
-import { qualifiedName, quoteIdentifier, quoteText } from './identifier.ts';
+import { foldCase, qualifiedName, quoteIdentifier, quoteText } from './identifier.ts';
 import { type Column, type ColumnChanges, matchColumns } from './match-columns.ts';
 import { TableLock } from './table-lock.ts';
 
@@ -57,7 +57,7 @@ export class TableCatalog {
 
   entry(table: TableName): TableEntry {
     const sql = qualifiedName(this.#database.catalog, table);
-    const key = sql.toLowerCase();
+    const key = foldCase(sql);
     let entry = this.#entries.get(key);
     if (entry === undefined) {
       entry = { table, sql, lock: new TableLock(), columns: null, pending: null };
@@ -187,7 +187,7 @@ export class TableCatalog {
 
   async #requiredColumns(entry: TableEntry): Promise<ReadonlySet<string>> {
     const result = await this.#connection.runAndReadAll(
-      `SELECT name FROM pragma_table_info(${quoteText(entry.sql)}) WHERE "notnull" AND dflt_value IS NULL`,
+      `SELECT column_name FROM (DESCRIBE ${entry.sql}) WHERE "null" = 'NO' AND "default" IS NULL`,
     );
     return new Set(result.getRows().map(([name]) => String(name)));
   }
