@@ -1,3 +1,4 @@
+import type { MergeClauses } from './backend.ts';
 import type { BodyAllocator, IpcLimits, IpcStream } from './ipc-message.ts';
 import type { BackendKind, CommitReceipt } from './receipt.ts';
 import type { SchemaMode, WriteMode } from './route.ts';
@@ -20,6 +21,12 @@ export interface IngestRequest {
    * own table with OPTION_INVALID; an unrouted stream is resolved by this name instead, its receipt keeps `stream`.
    */
   readonly tableHint?: string;
+  /** The Delta table that the rows go to, whatever the routes say; the options of its route apply where it has one. */
+  readonly deltaTable?: string;
+  /** With mode `overwrite` on Delta: only the rows that this SQL predicate names are replaced. */
+  readonly replacePredicate?: string | null;
+  /** With mode `merge` on Delta: what meets what. */
+  readonly merge?: MergeClauses | null;
   /**
    * Opens the stream: called once, after admission. Body memory must come from `resources.allocator`.
    * The messages must fail (not end) when the client went away, so that a cut stream is never committed.

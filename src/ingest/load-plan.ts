@@ -14,7 +14,16 @@ export interface LoadPlan {
 /** The part of a request that decides where it goes and what it does there. */
 export type PlannedRequest = Pick<
   IngestRequest,
-  'stream' | 'tableHint' | 'backend' | 'mode' | 'schemaMode' | 'partitionBy' | 'idempotencyKey'
+  | 'stream'
+  | 'tableHint'
+  | 'deltaTable'
+  | 'backend'
+  | 'mode'
+  | 'schemaMode'
+  | 'partitionBy'
+  | 'idempotencyKey'
+  | 'replacePredicate'
+  | 'merge'
 >;
 
 /** Resolves a request against the routes in force. Throws STREAM_NAME_INVALID, OPTION_INVALID. */
@@ -25,12 +34,15 @@ export function planLoad(request: PlannedRequest, routes: RouteTable): LoadPlan 
     schemaMode: request.schemaMode ?? route.schemaMode,
     partitionBy: request.partitionBy,
     idempotencyKey: request.idempotencyKey,
+    replacePredicate: request.replacePredicate ?? null,
+    merge: request.merge ?? null,
   };
   if (route.backend === 'duckdb') checkDuckDbOptions(options);
   return { route, options };
 }
 
-function resolve({ stream, tableHint }: PlannedRequest, routes: RouteTable): Route {
+function resolve({ stream, tableHint, deltaTable }: PlannedRequest, routes: RouteTable): Route {
+  if (deltaTable !== undefined) return { ...routes.resolveDeltaTable(deltaTable), stream };
   const route = routes.resolve(stream);
   if (tableHint === undefined || describeTable(route.table) === tableHint) return route;
   if (route.label === null) return { ...routes.resolve(tableHint), stream };
@@ -50,7 +62,7 @@ function defaultMode(route: Route): WriteMode {
   return route.backend === 'delta' ? route.delta.writeMode : 'append';
 }
 
-function checkDuckDbOptions({ mode, schemaMode, partitionBy }: LoadOptions): void {
+function checkDuckDbOptions({ mode, schemaMode, partitionBy, replacePredicate }: LoadOptions): void {
   const refuse = (what: string) => {
     throw new ArrowportError(
       'OPTION_INVALID',
@@ -60,4 +72,5 @@ function checkDuckDbOptions({ mode, schemaMode, partitionBy }: LoadOptions): voi
   if (mode === 'merge') refuse('mode "merge"');
   if (schemaMode === 'overwrite') refuse('schema_mode "overwrite"');
   if (partitionBy !== null && partitionBy.length > 0) refuse('partition_by');
+  if ((replacePredicate ?? null) !== null) refuse('predicate');
 }

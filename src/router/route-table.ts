@@ -27,6 +27,8 @@ export interface RouteTable {
   readonly routes: readonly ConfiguredRoute[];
   /** The route of a stream: its exact name, else the best pattern, else the default. Throws STREAM_NAME_INVALID. */
   resolve(stream: string): Route;
+  /** How loads of a Delta table are written: as its route says, else with the defaults. Throws STREAM_NAME_INVALID. */
+  resolveDeltaTable(table: string): Route;
 }
 
 /** Builds the route table of a checked configuration. */
@@ -49,14 +51,23 @@ export function createRouteTable(config: RoutingConfig): RouteTable {
     ...[...exact].map(([name, route]) => ({ name, pattern: false, route })),
     ...patterns.map(({ pattern: { text }, make }) => ({ name: text, pattern: true, route: make(text) })),
   ];
+  const unroutedDelta = createRouteMaker(null, routeSchema.parse({}), 'delta');
+  const resolve = (stream: string): Route => {
+    const name = readStreamName(stream);
+    const route = exact.get(name);
+    if (route !== undefined) return route;
+    const match = patterns.find(({ pattern }) => matchesPattern(pattern, name));
+    return (match?.make ?? unrouted)(name);
+  };
   return Object.freeze({
     routes: Object.freeze(routes.map((route) => Object.freeze(route))),
-    resolve(stream: string): Route {
-      const name = readStreamName(stream);
-      const route = exact.get(name);
-      if (route !== undefined) return route;
-      const match = patterns.find(({ pattern }) => matchesPattern(pattern, name));
-      return (match?.make ?? unrouted)(name);
+    resolve,
+    resolveDeltaTable(table: string): Route {
+      const leadsThere = (route: Route) => route.backend === 'delta' && route.table.name === table;
+      const own = resolve(table);
+      if (leadsThere(own)) return own;
+      const other = routes.find(({ pattern, route }) => !pattern && leadsThere(route));
+      return other === undefined ? unroutedDelta(table) : Object.freeze({ ...other.route, stream: table });
     },
   });
 }
@@ -100,6 +111,7 @@ function createDeltaOptions(options: Immutable<RouteConfig>['delta_options']): D
     writeMode: options.write_mode,
     autoCreateTable: options.auto_create_table,
     maxCommitRetries: options.max_commit_retries,
+    autoCompact: options.auto_compact,
     tableProperties: Object.freeze({ ...options.table_properties }),
   });
 }

@@ -5,7 +5,7 @@ import { describeDeltaType } from './delta-schema.ts';
 import type { LoadSettings } from './load-plan.ts';
 import { beginLoad, type DeltaCommit } from './loader.ts';
 import { createTableRoot, type TableRoot } from './locations.ts';
-import { createDeltaTables, type DeltaTables } from './tables.ts';
+import { createDeltaTables, type WorkerTables } from './tables.ts';
 import { createWorkerClient, type WorkerClient } from './worker-client.ts';
 import { createWorkerProcess, type WorkerLogLevel, type WorkerProcess } from './worker-process.ts';
 
@@ -39,7 +39,7 @@ export interface DeltaBackendOptions {
 
 /** The Delta backend: loads, and everything else that is done to Delta tables. */
 export interface DeltaBackend extends Backend {
-  readonly tables: DeltaTables;
+  readonly tables: WorkerTables;
   /** The worker's process id while it runs. */
   readonly workerPid: number | undefined;
 }
@@ -60,7 +60,7 @@ export function createDeltaBackend(options: DeltaBackendOptions): DeltaBackend {
 
 class WorkerBackend implements DeltaBackend {
   readonly kind = 'delta';
-  readonly tables: DeltaTables;
+  readonly tables: WorkerTables;
   readonly #options: DeltaBackendOptions;
   readonly #worker: WorkerProcess;
   readonly #client: WorkerClient;

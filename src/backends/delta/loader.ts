@@ -14,8 +14,13 @@ export interface DeltaCommit {
   readonly table: string;
   readonly version: number;
   readonly rows: number;
+  readonly batches: number;
   readonly files: number;
+  /** Bytes of the data files; 0 where the engine does not tell. */
+  readonly bytes: number;
   readonly retries: number;
+  /** From the begin of the load to its commit. */
+  readonly writeSeconds: number;
   readonly commitSeconds: number;
 }
 
@@ -103,7 +108,7 @@ class DeltaLoad implements Load {
     const info = readObject(result, 'info');
     if (readFlag(result, 'replayed'))
       return readReplay({ version, info }, this.#request, this.#settings) ?? lost();
-    this.#report(version, info, readNumber(result, 'retries'), performance.now() - commitStartedAt);
+    this.#report(version, info, readNumber(result, 'retries'), commitStartedAt);
     return { rows: this.#rows, version, commitId: this.#commitId, replay: null };
   }
 
@@ -111,16 +116,19 @@ class DeltaLoad implements Load {
     await this.#stream.abort();
   }
 
-  #report(version: number, info: WireObject, retries: number, milliseconds: number): void {
+  #report(version: number, info: WireObject, retries: number, commitStartedAt: number): void {
     const metrics = info['operationMetrics'];
-    const files = isWireObject(metrics) ? metrics['num_added_files'] : undefined;
+    const figures = isWireObject(metrics) ? metrics : {};
     this.#onCommit({
       table: this.#request.route.table.name,
       version,
       rows: this.#rows,
-      files: typeof files === 'number' ? files : 0,
+      batches: this.#batches,
+      files: numberOf(figures, 'num_added_files'),
+      bytes: numberOf(figures, 'num_added_bytes'),
       retries,
-      commitSeconds: milliseconds / 1000,
+      writeSeconds: (commitStartedAt - this.#startedAt) / 1000,
+      commitSeconds: (performance.now() - commitStartedAt) / 1000,
     });
   }
 }

@@ -1,4 +1,21 @@
 import { ulid } from 'ulid';
+import type {
+  ChangeResult,
+  ChangesOptions,
+  DeltaCallContext,
+  DeltaHistory,
+  DeltaRowStream,
+  DeltaTableInfo,
+  DeltaTableSummary,
+  DeltaTables,
+  OptimizeOptions,
+  ReadOptions,
+  RestoreOptions,
+  RestoreResult,
+  VacuumOptions,
+  VacuumResult,
+  ZOrderOptions,
+} from '../../core/delta.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { DeltaStruct } from './delta-schema.ts';
 import type { LoadSettings } from './load-plan.ts';
@@ -17,130 +34,16 @@ import {
   readTexts,
   type WireObject,
 } from './wire-values.ts';
-import type { CallContext, RowStream, WorkerClient } from './worker-client.ts';
+import type { WorkerClient } from './worker-client.ts';
 
-/** A table as `GET /delta` lists it; figures are null for a table that cannot be read. */
-export interface DeltaTableSummary {
-  readonly name: string;
-  readonly version: number | null;
-  readonly files: number | null;
-  readonly bytes: number | null;
-  readonly rows: number | null;
-}
-
-/** A table as `GET /delta/{table}` shows it. */
-export interface DeltaTableInfo {
-  readonly table: string;
-  readonly version: number;
-  readonly file_count: number;
-  readonly total_size_bytes: number;
-  readonly row_count: number;
-  /** The partition columns. */
-  readonly partitions: readonly string[];
+/** A table as the backend knows it, its schema with Delta's types. */
+export interface DescribedTable extends DeltaTableInfo {
   readonly schema: DeltaStruct;
-  readonly properties: Readonly<Record<string, string>>;
 }
 
-/** A table's commits, newest first, as the log has them. */
-export interface DeltaHistory {
-  readonly table: string;
-  readonly history: readonly WireObject[];
-}
-
-/** Formats that rows go out in. */
-export type RowFormat = 'arrow' | 'ndjson' | 'csv' | 'parquet';
-
-/** Which rows of a table to read. Give `version` or `timestamp` (RFC 3339), or neither for the latest. */
-export interface ReadOptions {
-  readonly version?: number;
-  readonly timestamp?: string;
-  readonly columns?: readonly string[];
-  /** A SQL predicate over the columns. */
-  readonly filter?: string;
-  readonly limit?: number;
-  readonly format?: RowFormat;
-  /** Compression of Arrow buffers. */
-  readonly compression?: 'zstd' | 'lz4';
-}
-
-/** Which changes to read: versions `from` to `to`, both included. */
-export interface ChangesOptions {
-  readonly from?: number;
-  readonly to?: number;
-  readonly columns?: readonly string[];
-  readonly filter?: string;
-  readonly limit?: number;
-  readonly format?: RowFormat;
-}
-
-export interface VacuumOptions {
-  /** Default: the table's own retention. */
-  readonly retention_hours?: number;
-  /** Default true. */
-  readonly dry_run?: boolean;
-  /** Allows less than the table's retention. */
-  readonly force?: boolean;
-}
-
-export interface VacuumResult {
-  readonly files: readonly string[];
-  readonly deleted: number;
-  readonly dry_run: boolean;
-}
-
-export interface OptimizeOptions {
-  /** Bytes that files are aimed at. */
-  readonly target_size?: number;
-  /** Partition column → value; only these partitions. */
-  readonly partition?: Readonly<Record<string, string>>;
-}
-
-export interface ZOrderOptions {
-  readonly columns: readonly string[];
-  readonly target_size?: number;
-}
-
-export interface RestoreOptions {
-  readonly version?: number;
-  readonly timestamp?: string;
-}
-
-/** How a change went: the version after it, whether there was anything to change, and the engine's figures. */
-export interface ChangeResult {
-  readonly version: number;
-  readonly changed: boolean;
-  readonly metrics: WireObject;
-}
-
-/** A restore also tells which version it restored. */
-export interface RestoreResult extends ChangeResult {
-  readonly restored_version: number;
-}
-
-/** Everything that is done to Delta tables besides loads. Every method throws ArrowportError. */
-export interface DeltaTables {
-  list(context: CallContext): Promise<readonly DeltaTableSummary[]>;
-  info(table: string, context: CallContext): Promise<DeltaTableInfo>;
-  history(table: string, limit: number | null, context: CallContext): Promise<DeltaHistory>;
-  read(table: string, options: ReadOptions, context: CallContext): Promise<RowStream>;
-  changes(table: string, options: ChangesOptions, context: CallContext): Promise<RowStream>;
-  delete(table: string, options: { readonly predicate: string }, context: CallContext): Promise<ChangeResult>;
-  update(
-    table: string,
-    options: { readonly updates: Readonly<Record<string, string>>; readonly predicate?: string },
-    context: CallContext,
-  ): Promise<ChangeResult>;
-  vacuum(table: string, options: VacuumOptions, context: CallContext): Promise<VacuumResult>;
-  optimize(table: string, options: OptimizeOptions, context: CallContext): Promise<ChangeResult>;
-  zOrder(table: string, options: ZOrderOptions, context: CallContext): Promise<ChangeResult>;
-  restore(table: string, options: RestoreOptions, context: CallContext): Promise<RestoreResult>;
-  checkpoint(table: string, context: CallContext): Promise<{ readonly version: number }>;
-  cleanLog(table: string, context: CallContext): Promise<{ readonly version: number }>;
-  setProperties(
-    table: string,
-    properties: Readonly<Record<string, string>>,
-    context: CallContext,
-  ): Promise<{ readonly version: number; readonly properties: Readonly<Record<string, string>> }>;
+/** The verbs, and what the server asks besides. */
+export interface WorkerTables extends DeltaTables {
+  info(table: string, context: DeltaCallContext): Promise<DescribedTable>;
   /** Resident bytes of the worker. */
   workerMemoryBytes(): Promise<number>;
 }
@@ -150,11 +53,11 @@ export function createDeltaTables(
   client: WorkerClient,
   root: TableRoot,
   settings: LoadSettings,
-): DeltaTables {
-  return new WorkerTables(client, root, settings);
+): WorkerTables {
+  return new WorkerClientTables(client, root, settings);
 }
 
-class WorkerTables implements DeltaTables {
+class WorkerClientTables implements WorkerTables {
   readonly #client: WorkerClient;
   readonly #root: TableRoot;
   readonly #settings: LoadSettings;
@@ -165,12 +68,12 @@ class WorkerTables implements DeltaTables {
     this.#settings = settings;
   }
 
-  async list(context: CallContext): Promise<readonly DeltaTableSummary[]> {
+  async list(context: DeltaCallContext): Promise<readonly DeltaTableSummary[]> {
     const result = await this.#client.call('list', this.#root.location, {}, context, false);
     return readList(result, 'tables').filter(isWireObject).map(readSummary);
   }
 
-  async info(table: string, context: CallContext): Promise<DeltaTableInfo> {
+  async info(table: string, context: DeltaCallContext): Promise<DescribedTable> {
     const result = await this.#read('info', table, {}, context);
     return {
       table: readText(result, 'table'),
@@ -184,20 +87,20 @@ class WorkerTables implements DeltaTables {
     };
   }
 
-  async history(table: string, limit: number | null, context: CallContext): Promise<DeltaHistory> {
+  async history(table: string, limit: number | null, context: DeltaCallContext): Promise<DeltaHistory> {
     checkCount('limit', limit);
     const result = await this.#read('history', table, { limit }, context);
     return { table: readText(result, 'table'), history: readList(result, 'history').filter(isWireObject) };
   }
 
-  read(table: string, options: ReadOptions, context: CallContext): Promise<RowStream> {
+  read(table: string, options: ReadOptions, context: DeltaCallContext): Promise<DeltaRowStream> {
     checkFilter(options.filter);
     checkCount('limit', options.limit);
     checkCount('version', options.version);
     return this.#client.openRows('read', this.#root.table(table), { ...options }, context);
   }
 
-  changes(table: string, options: ChangesOptions, context: CallContext): Promise<RowStream> {
+  changes(table: string, options: ChangesOptions, context: DeltaCallContext): Promise<DeltaRowStream> {
     checkFilter(options.filter);
     checkCount('from', options.from);
     checkCount('to', options.to);
@@ -208,7 +111,7 @@ class WorkerTables implements DeltaTables {
   delete(
     table: string,
     options: { readonly predicate: string },
-    context: CallContext,
+    context: DeltaCallContext,
   ): Promise<ChangeResult> {
     checkPredicate('predicate', options.predicate);
     return this.#change('delete', table, { predicate: options.predicate }, context);
@@ -217,7 +120,7 @@ class WorkerTables implements DeltaTables {
   update(
     table: string,
     options: { readonly updates: Readonly<Record<string, string>>; readonly predicate?: string },
-    context: CallContext,
+    context: DeltaCallContext,
   ): Promise<ChangeResult> {
     const updates = Object.entries(options.updates);
     if (updates.length === 0)
@@ -227,7 +130,7 @@ class WorkerTables implements DeltaTables {
     return this.#change('update', table, { ...options }, context);
   }
 
-  async vacuum(table: string, options: VacuumOptions, context: CallContext): Promise<VacuumResult> {
+  async vacuum(table: string, options: VacuumOptions, context: DeltaCallContext): Promise<VacuumResult> {
     const args = { ...options, version_retention_hours: this.#settings.versionRetentionHours };
     const result = await this.#read('vacuum', table, args, context);
     return {
@@ -237,29 +140,33 @@ class WorkerTables implements DeltaTables {
     };
   }
 
-  optimize(table: string, options: OptimizeOptions, context: CallContext): Promise<ChangeResult> {
+  optimize(table: string, options: OptimizeOptions, context: DeltaCallContext): Promise<ChangeResult> {
     return this.#change('optimize', table, { ...options }, context);
   }
 
-  zOrder(table: string, options: ZOrderOptions, context: CallContext): Promise<ChangeResult> {
+  zOrder(table: string, options: ZOrderOptions, context: DeltaCallContext): Promise<ChangeResult> {
     return this.#change('z-order', table, { ...options }, context);
   }
 
-  async restore(table: string, options: RestoreOptions, context: CallContext): Promise<RestoreResult> {
+  async restore(table: string, options: RestoreOptions, context: DeltaCallContext): Promise<RestoreResult> {
     checkCount('version', options.version);
     const result = await this.#call('restore', table, { ...options }, context);
     return { ...readChange(result), restored_version: readNumber(result, 'restored_version') };
   }
 
-  async checkpoint(table: string, context: CallContext): Promise<{ readonly version: number }> {
+  async checkpoint(table: string, context: DeltaCallContext): Promise<{ readonly version: number }> {
     return { version: readNumber(await this.#read('checkpoint', table, {}, context), 'version') };
   }
 
-  async cleanLog(table: string, context: CallContext): Promise<{ readonly version: number }> {
+  async cleanLog(table: string, context: DeltaCallContext): Promise<{ readonly version: number }> {
     return { version: readNumber(await this.#read('clean-log', table, {}, context), 'version') };
   }
 
-  async setProperties(table: string, properties: Readonly<Record<string, string>>, context: CallContext) {
+  async setProperties(
+    table: string,
+    properties: Readonly<Record<string, string>>,
+    context: DeltaCallContext,
+  ) {
     const result = await this.#call('properties', table, { properties }, context);
     return { version: readNumber(result, 'version'), properties: readTextMap(result, 'properties') };
   }
@@ -273,17 +180,17 @@ class WorkerTables implements DeltaTables {
     operation: string,
     table: string,
     args: WireObject,
-    context: CallContext,
+    context: DeltaCallContext,
   ): Promise<ChangeResult> {
     return readChange(await this.#call(operation, table, args, context));
   }
 
-  #call(operation: string, table: string, args: WireObject, context: CallContext): Promise<WireObject> {
+  #call(operation: string, table: string, args: WireObject, context: DeltaCallContext): Promise<WireObject> {
     const all = { ...args, commit_id: ulid(), checkpoint_interval: this.#settings.checkpointInterval };
     return this.#client.call(operation, this.#root.table(table), all, context, true);
   }
 
-  #read(operation: string, table: string, args: WireObject, context: CallContext): Promise<WireObject> {
+  #read(operation: string, table: string, args: WireObject, context: DeltaCallContext): Promise<WireObject> {
     return this.#client.call(operation, this.#root.table(table), args, context, false);
   }
 }

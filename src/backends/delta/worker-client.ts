@@ -1,3 +1,4 @@
+import type { DeltaCallContext, DeltaRowStream } from '../../core/delta.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { Frame } from '../../processes/frame-codec.ts';
 import { ConnectionLostError, type FrameConnection } from '../../processes/frame-connection.ts';
@@ -13,12 +14,6 @@ const never = () => false;
 export interface TableLocation {
   readonly uri: string;
   readonly options: Readonly<Record<string, string>>;
-}
-
-/** Who asks, and how to break the request off. */
-export interface CallContext {
-  readonly requestId: string;
-  readonly signal?: AbortSignal;
 }
 
 /** What the worker knows of a table when a load begins. */
@@ -42,14 +37,6 @@ export interface LoadStream {
   abort(): Promise<void>;
 }
 
-/** Rows on their way out. */
-export interface RowStream {
-  /** The table version that they are of. */
-  readonly version: number;
-  /** Bytes in the format that was asked for. Breaking the iteration off stops the worker's reading. */
-  readonly bytes: AsyncIterable<Uint8Array>;
-}
-
 /** Typed calls to the Delta worker. Every method throws ArrowportError. */
 export interface WorkerClient {
   /** One operation with one answer. `commits` says that a lost answer may hide a commit. */
@@ -57,16 +44,16 @@ export interface WorkerClient {
     operation: string,
     location: TableLocation | null,
     args: WireObject,
-    context: CallContext,
+    context: DeltaCallContext,
     commits: boolean,
   ): Promise<WireObject>;
-  openLoad(location: TableLocation, args: WireObject, context: CallContext): Promise<OpenedLoad>;
+  openLoad(location: TableLocation, args: WireObject, context: DeltaCallContext): Promise<OpenedLoad>;
   openRows(
     operation: 'read' | 'changes',
     location: TableLocation,
     args: WireObject,
-    context: CallContext,
-  ): Promise<RowStream>;
+    context: DeltaCallContext,
+  ): Promise<DeltaRowStream>;
 }
 
 /** Makes a client of a worker process. */
@@ -103,7 +90,7 @@ async function request(
   operation: string,
   location: TableLocation | null,
   args: WireObject,
-  context: CallContext,
+  context: DeltaCallContext,
 ): Promise<FrameConnection> {
   const connection = await connect(worker);
   const header = {
@@ -149,7 +136,7 @@ async function call(
   operation: string,
   location: TableLocation | null,
   args: WireObject,
-  context: CallContext,
+  context: DeltaCallContext,
   commits: boolean,
 ): Promise<WireObject> {
   context.signal?.throwIfAborted();
@@ -172,7 +159,7 @@ async function openLoad(
   worker: WorkerProcess,
   location: TableLocation,
   args: WireObject,
-  context: CallContext,
+  context: DeltaCallContext,
 ): Promise<OpenedLoad> {
   const connection = await request(worker, 'load', location, args, context);
   try {
@@ -259,8 +246,8 @@ async function openRows(
   operation: 'read' | 'changes',
   location: TableLocation,
   args: WireObject,
-  context: CallContext,
-): Promise<RowStream> {
+  context: DeltaCallContext,
+): Promise<DeltaRowStream> {
   const connection = await request(worker, operation, location, args, context);
   const onAbort = () => connection.close();
   context.signal?.addEventListener('abort', onAbort, { once: true });

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ReadOptions } from '../../../src/backends/delta/tables.ts';
+import type { ReadOptions } from '../../../src/core/delta.ts';
 import { ArrowportError, type ErrorCode } from '../../../src/errors.ts';
 import { arrowBytes } from '../../support/arrow.ts';
 import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
