@@ -2,6 +2,7 @@ import { relative } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { DuckDbBackend } from './backends/duckdb/backend.ts';
 import { type BackendRegistry, createBackendRegistry } from './backends/registry.ts';
+import { createDeltaSide, type DeltaSide } from './composition/delta.ts';
 import { createLiveConfig, type LiveConfig } from './config/live-config.ts';
 import { type LoadedConfig, loadConfig } from './config/load.ts';
 import type { CommandLineOverrides } from './config/overrides.ts';
@@ -10,6 +11,7 @@ import type { Config } from './config/schema.ts';
 import type { IpcLimits } from './core/ipc-message.ts';
 import type { IngestObserver } from './core/observer.ts';
 import type { Operations } from './core/operations.ts';
+import type { BackendKind } from './core/receipt.ts';
 import { createFlightEndpoint, type FlightEndpoint } from './endpoints/flight/endpoint.ts';
 import { createHttpEndpoint, type HttpEndpoint } from './endpoints/http/endpoint.ts';
 import { createPort, type Port } from './endpoints/port.ts';
@@ -21,6 +23,7 @@ import { createStreamDirectory } from './ingest/stream-directory.ts';
 import { createRouteTable } from './router/route-table.ts';
 import { createRouter, type Router } from './router/router.ts';
 import { combineObservers } from './telemetry/combine-observers.ts';
+import { createDeltaMeter, type DeltaMeter } from './telemetry/delta-meter.ts';
 import { createLogObserver } from './telemetry/log-observer.ts';
 import { createLogger, type Logger, type LogRoot } from './telemetry/logger.ts';
 import { createMetrics, type Metrics } from './telemetry/metrics.ts';
@@ -81,6 +84,8 @@ class Server implements Arrowport {
   readonly #router: Router;
   readonly #lastLoads: LastLoads = createLastLoads();
   readonly #observer: IngestObserver;
+  readonly #deltaMeter: DeltaMeter;
+  readonly #delta: DeltaSide;
   readonly #backends: BackendRegistry;
   readonly #admission: Admission;
   readonly #http: HttpEndpoint;
@@ -108,11 +113,20 @@ class Server implements Arrowport {
       logger: this.#logger,
       onReload: (outcome) => this.#metrics.configReloaded(outcome),
     });
+    this.#deltaMeter = createDeltaMeter(this.#metrics);
     this.#observer = combineObservers([
       createPrometheusObserver(this.#metrics),
       createLogObserver(this.#logger),
       this.#lastLoads.observer,
+      this.#deltaMeter.observer,
     ]);
+    this.#delta = createDeltaSide({
+      config: () => this.#config.current(),
+      env: options.env,
+      logger: this.#logger,
+      metrics: this.#metrics,
+      meter: this.#deltaMeter,
+    });
     this.#backends = this.#createBackends();
     this.#admission = createAdmission({
       maxStreams: config.limits.max_streams,
@@ -128,10 +142,12 @@ class Server implements Arrowport {
   async start(): Promise<ArrowportAddress> {
     const config = this.#config.current();
     try {
-      if (this.#usesDuckDb()) await this.#backends.open('duckdb');
+      if (this.#uses('duckdb')) await this.#backends.open('duckdb');
       await this.#http.ready();
       const address = await this.#listen(config);
       this.#config.watch(this.#createdAt);
+      // In the background: a worker that is slow to come, or never comes, must not keep other streams waiting.
+      if (this.#uses('delta')) void this.#delta.prepare(() => this.#backends.open('delta'));
       this.#state = 'running';
       this.#announce(config, address);
       return address;
@@ -189,12 +205,7 @@ class Server implements Arrowport {
         });
         return this.#duckdb;
       },
-      delta: async () => {
-        throw new ArrowportError(
-          'OPTION_INVALID',
-          'This version has no Delta Lake backend: route the stream to duckdb.',
-        );
-      },
+      delta: () => this.#delta.open(),
     });
   }
 
@@ -246,14 +257,19 @@ class Server implements Arrowport {
       version: packageVersion(),
       reload: () => this.#config.reload(),
       readiness: () => this.#readiness(),
-      metricsText: () => this.#metrics.text(),
+      metricsText: async () => {
+        await this.#deltaMeter.refresh();
+        return this.#metrics.text();
+      },
     };
   }
 
   async #readiness(): Promise<readonly string[]> {
     if (this.#state === 'starting') return ['the server is starting'];
     if (this.#state === 'draining') return ['the server is shutting down'];
-    return (await Promise.all(this.#backends.opened().map((backend) => backend.problems()))).flat();
+    const problems = await Promise.all(this.#backends.opened().map((backend) => backend.problems()));
+    const preparing = this.#delta.preparing();
+    return preparing === null ? problems.flat() : [preparing, ...problems.flat()];
   }
 
   async #listen(config: Config): Promise<ArrowportAddress> {
@@ -296,11 +312,11 @@ class Server implements Arrowport {
     return { maxMessageBytes: max_message_bytes, maxDecompressedRatio: max_decompressed_ratio };
   }
 
-  /** Opened with the server where a stream can lead there, so that a bad file shows at the start. */
-  #usesDuckDb(): boolean {
+  /** Whether a stream can lead there: such a backend is opened with the server, so that what is wrong shows at the start. */
+  #uses(kind: BackendKind): boolean {
     const { storage_backend, streams } = this.#config.current();
     const backends = Object.values(streams).map((route) => route.storage_backend);
-    return storage_backend === 'duckdb' || backends.includes('duckdb');
+    return storage_backend === kind || backends.includes(kind);
   }
 }
 

@@ -38,7 +38,7 @@ const rooms: readonly Room[] = [
   { name: 'endpoints', files: /^endpoints\/[^/]+\.ts$/, mayImport: tools },
   {
     name: 'composition',
-    files: /^arrowport\.ts$/,
+    files: /^(arrowport\.ts$|composition\/)/,
     mayImport: [
       ...tools,
       'config',

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
 import { ArrowportError } from '../../errors.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { registerDeltaRoutes } from './delta-routes.ts';
 import type { HttpEndpointDeps } from './deps.ts';
 import { answerBadUrl, answerClientError, answerFailures } from './failures.ts';
 import { createHeldBytes } from './held-bytes.ts';
@@ -101,7 +102,9 @@ function createApp(deps: HttpEndpointDeps, traffic: Traffic): FastifyInstance {
   answerFailures(app, deps.observer, routes);
   collectOpenApi(app, deps.operations.version);
   app.register(async (scope) => {
-    registerIngestRoutes(scope, deps, createHeldBytes());
+    const held = createHeldBytes();
+    registerIngestRoutes(scope, deps, held);
+    registerDeltaRoutes(scope, deps, held);
     registerStreamRoutes(scope, deps.directory);
     registerOperationsRoutes(scope, deps.operations, () => traffic.draining);
     registerOpenApiRoutes(scope);

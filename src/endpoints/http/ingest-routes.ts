@@ -19,10 +19,32 @@ import { describeProblem, sendProblem } from './problem.ts';
 import { createRequestBody, type RequestBody } from './request-body.ts';
 import { ingestSchema } from './route-schemas.ts';
 
-/** Registers `POST /ingest/{stream}` and `POST /stream/{stream}`, which do the same. */
-export function registerIngestRoutes(app: FastifyInstance, deps: HttpEndpointDeps, held: HeldBytes): void {
-  const ingest = async (request: FastifyRequest, reply: FastifyReply, name: string) => {
-    const prepared = await prepare(request, reply, name, deps, held);
+/** What makes one ingest route differ from another. */
+export interface IngestDoor {
+  /** The query parameters that the route takes. */
+  readonly queryNames: readonly string[];
+  /** The part of the request that the route's path and query decide. Throws OPTION_INVALID. */
+  readRequest(name: string, query: Readonly<Record<string, unknown>>): Partial<IngestRequest>;
+  readJson(text: string): JsonBatch;
+}
+
+/** Answers one ingest request to a stream or table of this name. */
+export type IngestHandler = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  name: string,
+) => Promise<FastifyReply>;
+
+const streamDoor: IngestDoor = { queryNames: [], readRequest: () => ({}), readJson: readJsonBatch };
+
+/** Makes the handler of an ingest route. */
+export function createIngestHandler(
+  deps: HttpEndpointDeps,
+  held: HeldBytes,
+  door: IngestDoor,
+): IngestHandler {
+  return async (request, reply, name) => {
+    const prepared = await prepare(request, reply, name, deps, held, door);
     try {
       const receipt = await deps.ingestor.ingest(prepared.request);
       void prepared.body.discard();
@@ -34,6 +56,11 @@ export function registerIngestRoutes(app: FastifyInstance, deps: HttpEndpointDep
       prepared.close();
     }
   };
+}
+
+/** Registers `POST /ingest/{stream}` and `POST /stream/{stream}`, which do the same. */
+export function registerIngestRoutes(app: FastifyInstance, deps: HttpEndpointDeps, held: HeldBytes): void {
+  const ingest = createIngestHandler(deps, held, streamDoor);
   for (const prefix of ['/ingest', '/stream']) {
     app.post<{ Params: { stream: string } }>(
       `${prefix}/:stream`,
@@ -61,10 +88,12 @@ async function prepare(
   name: string,
   deps: HttpEndpointDeps,
   held: HeldBytes,
+  door: IngestDoor,
 ): Promise<Prepared> {
   const settings = deps.settings();
   const stream = readStreamName(name);
-  refuseUnknownQuery(request.query, []);
+  refuseUnknownQuery(request.query, door.queryNames);
+  const own = door.readRequest(stream, queryOf(request));
   const idempotencyKey = readIdempotencyKey(request.headers['idempotency-key']);
   const format = readBodyFormat(request.headers['content-type']);
   checkDeclaredLength(request.headers, settings.maxBodyBytes);
@@ -75,7 +104,7 @@ async function prepare(
     { maxBodyBytes: settings.maxBodyBytes, idleTimeoutMs: settings.idleTimeoutSeconds * 1000 },
     settings,
   );
-  const decided = await decide(format, arrow, settings, held).catch((error) => {
+  const decided = await decide(format, arrow, settings, held, door).catch((error) => {
     arrow.close();
     throw error;
   });
@@ -93,6 +122,7 @@ async function prepare(
       idempotencyKey,
       signal: body.signal,
       ...decided.part,
+      ...own,
     },
   };
 }
@@ -107,8 +137,9 @@ async function decide(
   arrow: ArrowBody,
   settings: HttpSettings,
   held: HeldBytes,
+  door: IngestDoor,
 ): Promise<Decided> {
-  if (format === 'json') return decideByJson(arrow, settings, held);
+  if (format === 'json') return decideByJson(arrow, settings, held, door);
   return {
     part: {
       backend: null,
@@ -120,10 +151,15 @@ async function decide(
   };
 }
 
-async function decideByJson(arrow: ArrowBody, settings: HttpSettings, held: HeldBytes): Promise<Decided> {
+async function decideByJson(
+  arrow: ArrowBody,
+  settings: HttpSettings,
+  held: HeldBytes,
+  door: IngestDoor,
+): Promise<Decided> {
   const gathered = await held.gather(arrow.chunks, settings.maxMessageBytes);
   try {
-    const batch = readJsonBatch(gathered.bytes.toString('utf8'));
+    const batch = door.readJson(gathered.bytes.toString('utf8'));
     const { targetTable } = batch;
     return {
       part: {
@@ -139,6 +175,11 @@ async function decideByJson(arrow: ArrowBody, settings: HttpSettings, held: Held
     gathered.give();
     throw error;
   }
+}
+
+function queryOf(request: FastifyRequest): Readonly<Record<string, unknown>> {
+  const { query } = request;
+  return typeof query === 'object' && query !== null ? { ...query } : {};
 }
 
 /** The schema beside the data says nothing that the data does not say; that it is one is checked all the same. */

@@ -33,6 +33,12 @@ export function readJsonBatch(text: string): JsonBatch {
   };
 }
 
+/** Reads the bare batch object `{"arrow_schema", "data"}` that the Python Arrowport's clients send to Delta tables. */
+export function readBareJsonBatch(text: string): JsonBatch {
+  const batch = parseObject(text);
+  return { ...noConfig, schema: readBase64(batch, 'arrow_schema'), data: readBase64(batch, 'data') };
+}
+
 type JsonObject = Readonly<Record<string, unknown>>;
 
 const noConfig = { targetTable: null, backend: null, partitionBy: null, schemaMode: null } as const;

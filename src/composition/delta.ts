@@ -1,0 +1,103 @@
+import type { DeltaBackend } from '../backends/delta/backend.ts';
+import type { Config } from '../config/schema.ts';
+import type { DeltaAccess } from '../core/delta.ts';
+import type { DeltaMeter } from '../telemetry/delta-meter.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+/** What the Delta side of a server is made of. */
+export interface DeltaSideOptions {
+  config(): Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly meter: DeltaMeter;
+}
+
+/** The Delta side of a server: nothing of it is loaded before it is needed. */
+export interface DeltaSide {
+  /** Makes the backend; the worker starts with the first call. */
+  open(): Promise<DeltaBackend>;
+  /** What the doors get; `openBackend` is the registry's, so that the backend is made once. */
+  access(openBackend: () => Promise<unknown>): DeltaAccess;
+  /**
+   * Makes the worker's environment where there is none yet, and starts the worker. Never throws: what hinders it is
+   * in the log, and {@link DeltaSide.preparing} says that it goes on.
+   */
+  prepare(openBackend: () => Promise<unknown>): Promise<void>;
+  /** Why Delta loads have to wait, while the worker's environment is being made; null otherwise. */
+  preparing(): string | null;
+}
+
+/** Makes the Delta side of a server. */
+export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
+  const { logger, metrics, meter } = options;
+  let backend: DeltaBackend | null = null;
+  let preparing: string | null = null;
+
+  const readTables = async (openBackend: () => Promise<unknown>) => {
+    await openBackend();
+    if (backend === null) throw new Error('The Delta backend was opened by someone else.');
+    return backend.tables;
+  };
+
+  return {
+    async open() {
+      const { createDeltaBackend } = await import('../backends/delta/backend.ts');
+      const { workerCacheFolder } = await import('../backends/delta/cache-folder.ts');
+      const config = options.config();
+      const { delta_config: delta } = config;
+      const restarts = metrics.counter('arrowport_worker_restarts_total');
+      const made = createDeltaBackend({
+        tablePath: delta.table_path,
+        storageOptions: delta.storage_options,
+        checkpointInterval: delta.checkpoint_interval,
+        versionRetentionHours: delta.version_retention_hours,
+        enableCdc: delta.enable_cdc,
+        autoCompact: delta.auto_compact,
+        compactMinFiles: delta.auto_compact_min_files,
+        keyRetentionHours: config.idempotency.retention_hours,
+        maxLoads: config.limits.max_streams,
+        cacheFolder: workerCacheFolder(options.env),
+        python: options.env['ARROWPORT_DELTA_PYTHON'] || null,
+        spoolFolder: null,
+        environment: options.env,
+        shutdownGraceMs: config.shutdown_grace_seconds * 1000,
+        log: (level, message, fields) => logger[level](fields, message),
+        onWorkerRestart: () => restarts.inc(),
+        onCommit: (commit) => meter.committed(commit),
+      });
+      meter.watchTables((table) => made.tables.info(table, { requestId: 'metrics' }));
+      backend = made;
+      return made;
+    },
+
+    access: (openBackend) => ({
+      tables: () => readTables(openBackend),
+      changed: (table) => meter.touched(table),
+    }),
+
+    async prepare(openBackend) {
+      try {
+        const { ensureWorkerEnvironment } = await import('../backends/delta/environment.ts');
+        const { workerCacheFolder } = await import('../backends/delta/cache-folder.ts');
+        await ensureWorkerEnvironment({
+          cacheFolder: workerCacheFolder(options.env),
+          environment: options.env,
+          python: options.env['ARROWPORT_DELTA_PYTHON'] || null,
+          onProgress: (line) => {
+            preparing = 'the environment of the Delta worker is being made';
+            logger.info(line);
+          },
+        });
+        await (await readTables(openBackend)).workerMemoryBytes();
+      } catch (error) {
+        logger.error({ err: error }, 'the Delta worker cannot be started');
+      } finally {
+        preparing = null;
+      }
+    },
+
+    preparing: () => preparing,
+  };
+}
