@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { skipWithoutPython } from '../../support/python.ts';
+import { startServer } from '../../support/server.ts';
+import { readFile, runScenario } from './scenario.ts';
+
+interface Run {
+  readonly rows: unknown[];
+  readonly seconds: number;
+}
+
+const million = 1_000_000;
+const idleSeconds = 2;
+
+test('eight producers of a million rows into one table and into eight, and 800 small loads, are exact', {
+  skip: skipWithoutPython,
+}, async (t) => {
+  const server = await startServer(t);
+  const { one, eight, small } = await runScenario<Record<'one' | 'eight' | 'small', Run>>(
+    server,
+    'producers_send',
+  );
+  assert.equal(await server.stop(), 0);
+  t.diagnostic(
+    `8 million rows: one table ${one.seconds} s, eight tables ${eight.seconds} s; 800 loads: ${small.seconds} s`,
+  );
+  assert.deepEqual([one.rows, eight.rows], [Array(8).fill(million), Array(8).fill(million)]);
+  assert.deepEqual(
+    small.rows,
+    Array.from({ length: 800 }, (_, index) => 1 + (index % 100)),
+  );
+  const figures = 'count(*)::INTEGER, sum(id)::VARCHAR, sum(value)::VARCHAR, count(DISTINCT text)::INTEGER';
+  const tables = Array.from({ length: 8 }, (_, index) => `t${index}`);
+  const found = await readFile<Record<string, unknown[][]>>(server, 'query_tables', [
+    JSON.stringify({
+      ...Object.fromEntries(['one', ...tables].map((name) => [name, `SELECT ${figures} FROM ${name}`])),
+      repeated: 'SELECT count(*)::INTEGER FROM (SELECT id FROM one GROUP BY id HAVING count(*) <> 8)',
+      small: `SELECT count(*)::INTEGER, count(DISTINCT n)::INTEGER FROM
+          (SELECT n, count(*) AS rows, max(at) AS last FROM small GROUP BY n)
+          WHERE rows = 1 + n % 100 AND last = n % 100`,
+    }),
+  ]);
+  const sum = (million * (million - 1)) / 2;
+  for (const name of tables) assert.deepEqual(found[name], [[million, `${sum}`, `${sum / 4}.0`, 2]]);
+  assert.deepEqual(found['one'], [[8 * million, `${8 * sum}`, `${2 * sum}.0`, 2]]);
+  assert.deepEqual([found['repeated'], found['small']], [[[0]], [[800, 800]]]);
+});
+
+test('a producer that stalls holds nobody up, and a change of its table is bounded', {
+  skip: skipWithoutPython,
+}, async (t) => {
+  const server = await startServer(t, {
+    config: `limits: {idle_timeout_seconds: ${idleSeconds}}
+streams:
+  "first.*": {chunk_size: 1000}
+  "given_up.*": {chunk_size: 1000}
+  later.http: {target_table: later_http, chunk_size: 1000}
+  later.flight: {target_table: later_flight, chunk_size: 1000}
+  merge.http: {target_table: later_http, schema_mode: merge}
+  merge.flight: {target_table: later_flight, schema_mode: merge}
+`,
+  });
+  const answers = await runScenario<Record<string, unknown>>(server, 'stall_send');
+  assert.equal(await server.stop(), 0);
+  const file = await readFile<Record<string, unknown[][]>>(server, 'query_tables', [JSON.stringify(queries)]);
+  const ended = { http: /Error$|DEADLINE_EXCEEDED/, flight: /^DEADLINE_EXCEEDED/ };
+
+  for (const door of ['http', 'flight'] as const) {
+    const timed = (name: string) =>
+      answers[name.replace('DOOR', door)] as [verdict: unknown, seconds: number];
+    const othersOf = (name: string) => answers[name.replace('DOOR', door)] as [unknown, number][];
+
+    await t.test(
+      `over ${door}, others load beside a stalled first load, which ends well when it goes on`,
+      () => {
+        for (const [rows, seconds] of othersOf('first_DOOR_others')) {
+          assert.equal(rows, 100);
+          assert.ok(seconds < 1, `${seconds} s`);
+        }
+        assert.equal(answers[`first_${door}`], 40_000);
+        assert.deepEqual(file[`first_${door}`], [[40_300]]);
+      },
+    );
+
+    await t.test(`over ${door}, columns change once the stalled load has been given up for idle`, () => {
+      for (const [rows, seconds] of othersOf('later_DOOR_others')) {
+        assert.equal(rows, 100);
+        assert.ok(seconds < 1, `${seconds} s`);
+      }
+      const [rows, seconds] = timed('later_DOOR_change');
+      assert.equal(rows, 100);
+      assert.ok(seconds < idleSeconds + 1, `${seconds} s`);
+      assert.match(String(answers[`later_${door}`]), ended[door]);
+      assert.deepEqual([timed('later_DOOR_after')[0], file[`later_${door}`]], [100, [[600, 200]]]);
+    });
+
+    await t.test(
+      `over ${door}, a stalled first load that is given up leaves the name to another schema`,
+      () => {
+        const [rows, seconds] = timed('given_up_DOOR_other');
+        assert.equal(rows, 1);
+        assert.ok(seconds < idleSeconds + 1, `${seconds} s`);
+        assert.match(String(answers[`given_up_${door}`]), ended[door]);
+        assert.deepEqual(file[`given_up_${door}`], [['text']]);
+      },
+    );
+  }
+});
+
+const queries = Object.fromEntries(
+  ['http', 'flight'].flatMap((door) => [
+    [`first_${door}`, `SELECT count(*)::INTEGER FROM "first.${door}"`],
+    [`later_${door}`, `SELECT count(*)::INTEGER, count(added)::INTEGER FROM later_${door}`],
+    [`given_up_${door}`, `FROM "given_up.${door}"`],
+  ]),
+);
