@@ -12,6 +12,7 @@ import type { IpcLimits } from './core/ipc-message.ts';
 import type { IngestObserver } from './core/observer.ts';
 import type { Operations } from './core/operations.ts';
 import type { BackendKind } from './core/receipt.ts';
+import { createDeltaActions } from './endpoints/flight/delta-actions.ts';
 import { createFlightEndpoint, type FlightEndpoint } from './endpoints/flight/endpoint.ts';
 import { createHttpEndpoint, type HttpEndpoint } from './endpoints/http/endpoint.ts';
 import { createPort, type Port } from './endpoints/port.ts';
@@ -223,6 +224,7 @@ class Server implements Arrowport {
       observer: this.#observer,
       logger: this.#logger,
     };
+    const delta = this.#delta.access(() => this.#backends.open('delta'));
     const connections = this.#metrics.gauge('arrowport_active_connections');
     const http = createHttpEndpoint({
       ...shared,
@@ -232,6 +234,7 @@ class Server implements Arrowport {
         openBackend: (kind) => this.#backends.open(kind),
         listTables: async () => (await this.#duckdb?.listTables()) ?? [],
       }),
+      delta,
       connections: connections.labels({ transport: 'http' }),
       settings: () => ({
         ...this.#ipcLimits(),
@@ -241,7 +244,7 @@ class Server implements Arrowport {
     });
     const flight = createFlightEndpoint({
       ...shared,
-      actions: [],
+      actions: createDeltaActions(delta),
       onConnectionCount: (count) => connections.set({ transport: 'flight' }, count),
       settings: () => ({
         maxMessageBytes: this.#ipcLimits().maxMessageBytes,

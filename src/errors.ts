@@ -57,6 +57,13 @@ export const errorTable = {
     title: 'The media type is not one that is understood here',
     remedy: 'Send application/vnd.apache.arrow.stream or application/vnd.apache.arrow.file.',
   },
+  NOT_ACCEPTABLE: {
+    outcome: 'rejected',
+    http: 406,
+    grpc: 'INVALID_ARGUMENT',
+    title: 'The answer has none of the forms that were asked for',
+    remedy: 'Send an Accept header with one of the media types that the error names.',
+  },
   CODEC_UNSUPPORTED: {
     outcome: 'rejected',
     http: 415,

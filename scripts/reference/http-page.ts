@@ -55,6 +55,7 @@ async function describeApi(): Promise<OpenApiDocument> {
   const endpoint = createHttpEndpoint({
     ingestor: { ingest: unused },
     directory: { list: unused, find: unused },
+    delta: { tables: unused, changed: ignore },
     operations: { version, reload: unused, readiness: unused, metricsText: unused },
     observer: {
       streamOpened: ignore,

@@ -1,3 +1,5 @@
+import type { MergeClauses } from '../../core/backend.ts';
+import { readMergeClauses } from '../../core/delta-options.ts';
 import type { BackendKind } from '../../core/receipt.ts';
 import type { SchemaMode, WriteMode } from '../../core/route.ts';
 import { readStreamName } from '../../core/stream-name.ts';
@@ -13,6 +15,10 @@ export interface PutTarget {
   readonly schemaMode: SchemaMode | null;
   readonly partitionBy: readonly string[] | null;
   readonly idempotencyKey: string | null;
+  /** The Delta table of PATH `["delta", table]`. */
+  readonly deltaTable?: string;
+  readonly replacePredicate?: string | null;
+  readonly merge?: MergeClauses | null;
 }
 
 const SQL_COMMAND_PREFIX = 'type.googleapis.com/arrow.flight.protocol.sql.';
@@ -55,7 +61,7 @@ function readPath(path: readonly string[]): PutTarget {
   if (first === undefined)
     throw invalid('The descriptor PATH is empty; use ["stream"] or ["delta", "table"].');
   if (second === undefined) return createTarget(first, null);
-  if (path.length === 2 && first === 'delta') return createTarget(second, 'delta');
+  if (path.length === 2 && first === 'delta') return { ...createTarget(second, 'delta'), deltaTable: second };
   throw invalid(
     `The descriptor PATH has ${path.length} parts; use ["stream"], or ["delta", "table"] to write to Delta Lake.`,
   );
@@ -79,7 +85,12 @@ const commandKeys = [
   'partition_by',
   'schema_mode',
   'idempotency_key',
+  'predicate',
+  'on',
+  'when_matched',
+  'when_not_matched',
 ];
+const mergeKeys = ['on', 'when_matched', 'when_not_matched'];
 
 function readCommand(command: Uint8Array): PutTarget {
   const bytes = Buffer.from(command.buffer, command.byteOffset, command.length);
@@ -93,13 +104,16 @@ function readCommand(command: Uint8Array): PutTarget {
   }
   const stream = fields['stream_name'];
   if (typeof stream !== 'string') throw invalid('The descriptor CMD must have "stream_name" with a text.');
+  const mode = readChoice(fields, 'mode', ['append', 'overwrite', 'merge']);
   return {
     stream: readStreamName(stream),
     backend: readChoice(fields, 'storage_backend', ['duckdb', 'delta']),
-    mode: readChoice(fields, 'mode', ['append', 'overwrite']),
+    mode,
     schemaMode: readChoice(fields, 'schema_mode', ['strict', 'merge', 'overwrite']),
     partitionBy: readColumns(fields['partition_by']),
     idempotencyKey: readKey(fields['idempotency_key']),
+    replacePredicate: readPredicate(fields['predicate']),
+    merge: readMerge(fields, mode),
   };
 }
 
@@ -147,6 +161,19 @@ function readColumns(value: unknown): readonly string[] | null {
   if (Array.isArray(value) && value.every((column) => typeof column === 'string' && column !== ''))
     return value;
   throw invalid('"partition_by" in the descriptor CMD must be a list of column names.');
+}
+
+function readPredicate(value: unknown): string | null {
+  if (value === undefined || value === null) return null;
+  if (typeof value === 'string' && value !== '') return value;
+  throw invalid('"predicate" in the descriptor CMD must be a text that is not empty.');
+}
+
+function readMerge(fields: Readonly<Record<string, unknown>>, mode: WriteMode | null): MergeClauses | null {
+  if (mode === 'merge') return readMergeClauses(fields);
+  const stray = mergeKeys.find((key) => (fields[key] ?? null) !== null);
+  if (stray === undefined) return null;
+  throw invalid(`"${stray}" in the descriptor CMD goes with "mode": "merge" only.`);
 }
 
 function readKey(value: unknown): string | null {

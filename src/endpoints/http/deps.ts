@@ -1,3 +1,4 @@
+import type { DeltaAccess } from '../../core/delta.ts';
 import type { Ingestor, IngestRequest, StreamResources } from '../../core/ingest.ts';
 import type { IpcStream } from '../../core/ipc-message.ts';
 import type { IngestObserver } from '../../core/observer.ts';
@@ -19,6 +20,7 @@ export interface HttpEndpointDeps {
   readonly ingestor: Ingestor;
   readonly directory: StreamDirectory;
   readonly operations: Operations;
+  readonly delta: DeltaAccess;
   readonly observer: IngestObserver;
   readonly logger: Logger;
   /** `arrowport_active_connections{transport="http"}`. */

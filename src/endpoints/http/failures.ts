@@ -9,7 +9,7 @@ import { readRequestId } from './request-id.ts';
 import type { RouteList } from './route-list.ts';
 
 /** Paths whose last part names a stream. */
-const STREAM_PATH = /^\/(?:ingest|stream|streams)\/([^?]*)/;
+const STREAM_PATH = /^\/(?:ingest|stream|streams|delta)\/([^?]*)/;
 
 /** Answers every error that is thrown before or beside the ingest path, and tells the observer. */
 export function answerFailures(app: FastifyInstance, observer: IngestObserver, routes: RouteList): void {

@@ -7,7 +7,8 @@ const backend = { type: 'string', enum: ['duckdb', 'delta'] };
 const count = { type: 'integer', minimum: 0 };
 const text = { type: 'string' };
 
-function object(
+/** A schema of an object whose properties are all there, save for the optional ones. */
+export function describeObject(
   $id: string,
   description: string,
   properties: Record<string, object>,
@@ -17,7 +18,7 @@ function object(
   return { $id, type: 'object', description, required, properties };
 }
 
-const receipt = object(
+const receipt = describeObject(
   'Receipt',
   'What is durable of one committed load. Over Flight the same JSON is in PutResult.app_metadata.',
   {
@@ -42,7 +43,7 @@ const receipt = object(
   ['rows_total', 'batches_total'],
 );
 
-const problem = object(
+const problem = describeObject(
   'Problem',
   'RFC 9457 problem document. Problems of HTTP itself (no such route, wrong method) have the type about:blank and no code.',
   {
@@ -67,20 +68,20 @@ const problem = object(
   ['code', 'outcome', 'column', 'limit', 'retry_after_ms', 'line', 'position'],
 );
 
-const column = object('Column', 'One column of a table, its type in the spelling of the backend.', {
+const column = describeObject('Column', 'One column of a table, its type in the spelling of the backend.', {
   name: text,
   type: text,
   nullable: { type: 'boolean' },
 });
 
-const lastLoad = object('LastLoad', 'The last committed load of a stream since the server started.', {
+const lastLoad = describeObject('LastLoad', 'The last committed load of a stream since the server started.', {
   commit_id: text,
   rows: count,
   bytes: count,
   committed_at: { ...text, format: 'date-time' },
 });
 
-const streamSummary = object('Stream', 'A stream and the table behind it.', {
+const streamSummary = describeObject('Stream', 'A stream and the table behind it.', {
   stream: { ...text, description: "The stream's name, or the pattern of a pattern route." },
   pattern: { type: 'boolean' },
   table: text,
@@ -93,11 +94,15 @@ const streamSummary = object('Stream', 'A stream and the table behind it.', {
   last_load: { oneOf: [{ $ref: 'LastLoad#' }, { type: 'null' }] },
 });
 
-const streamList = object('StreamList', 'All configured streams, and the tables that unrouted ones made.', {
-  streams: { type: 'array', items: { $ref: 'Stream#' } },
-});
+const streamList = describeObject(
+  'StreamList',
+  'All configured streams, and the tables that unrouted ones made.',
+  {
+    streams: { type: 'array', items: { $ref: 'Stream#' } },
+  },
+);
 
-const reload = object('ReloadAnswer', 'What a reload did; keys are paths in the configuration.', {
+const reload = describeObject('ReloadAnswer', 'What a reload did; keys are paths in the configuration.', {
   status: { type: 'string', enum: ['applied', 'unchanged'] },
   changed: { type: 'array', items: text },
   needs_restart: {
@@ -107,16 +112,20 @@ const reload = object('ReloadAnswer', 'What a reload did; keys are paths in the 
   },
 });
 
-const liveness = object('Liveness', 'The process answers.', { status: { type: 'string', const: 'live' } });
+const liveness = describeObject('Liveness', 'The process answers.', {
+  status: { type: 'string', const: 'live' },
+});
 
-const readiness = object('Readiness', 'Loads are taken.', { status: { type: 'string', const: 'ready' } });
+const readiness = describeObject('Readiness', 'Loads are taken.', {
+  status: { type: 'string', const: 'ready' },
+});
 
-const unavailability = object('Unavailability', 'Why loads are not taken now.', {
+const unavailability = describeObject('Unavailability', 'Why loads are not taken now.', {
   status: { type: 'string', const: 'unavailable' },
   reasons: { type: 'array', items: text },
 });
 
-const jsonBatch = object(
+const jsonBatch = describeObject(
   'JsonBatch',
   "The JSON body of the Python Arrowport's clients. New clients send Arrow: it is smaller and much faster.",
   {

@@ -1,12 +1,13 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
+import { deltaSharedSchemas } from './delta-json-schemas.ts';
 import { renderDocsPage } from './docs-page.ts';
 import { sharedSchemas } from './json-schemas.ts';
 import { docsSchema, openApiSchema } from './route-schemas.ts';
 
 /** Collects the descriptions of routes that are registered from now on; the schemas they share come with it. */
 export function collectOpenApi(app: FastifyInstance, version: string): void {
-  for (const schema of sharedSchemas) app.addSchema(schema);
+  for (const schema of [...sharedSchemas, ...deltaSharedSchemas]) app.addSchema(schema);
   app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -19,6 +20,7 @@ export function collectOpenApi(app: FastifyInstance, version: string): void {
       },
       tags: [
         { name: 'Ingest', description: 'Arrow in.' },
+        { name: 'Delta', description: 'Delta tables: loads, rows of any version, changes, upkeep.' },
         { name: 'Streams', description: 'What is routed where, and what landed.' },
         { name: 'Operations', description: 'Health, metrics, configuration, this description.' },
       ],

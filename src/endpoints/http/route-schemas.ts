@@ -9,6 +9,7 @@ export interface RouteSchema {
   readonly summary: string;
   readonly description?: string;
   readonly params?: object;
+  readonly querystring?: object;
   readonly headers?: object;
   readonly body?: object;
   readonly response: Readonly<Record<string, object>>;
@@ -17,7 +18,8 @@ export interface RouteSchema {
 /** Errors that any request may be answered with. */
 const EVERYWHERE: readonly ErrorCode[] = ['SHUTTING_DOWN', 'INTERNAL'];
 
-const INGEST_ERRORS: readonly ErrorCode[] = [
+/** Errors that a load may be answered with. */
+export const ingestErrors: readonly ErrorCode[] = [
   'STREAM_NAME_INVALID',
   'IPC_MALFORMED',
   'IPC_TRUNCATED',
@@ -107,7 +109,7 @@ export function ingestSchema(prefix: string): RouteSchema {
         ]),
       ),
     },
-    response: { 200: answer('The rows are durable.', 'Receipt'), ...problems(INGEST_ERRORS) },
+    response: { 200: answer('The rows are durable.', 'Receipt'), ...problems(ingestErrors) },
   };
 }
 

@@ -15,7 +15,7 @@ import type { HttpSettings } from '../../../src/endpoints/http/deps.ts';
 import { createHttpEndpoint, type HttpEndpoint } from '../../../src/endpoints/http/endpoint.ts';
 import type { Problem } from '../../../src/endpoints/http/problem.ts';
 import { createPort } from '../../../src/endpoints/port.ts';
-import type { ArrowportError } from '../../../src/errors.ts';
+import { ArrowportError } from '../../../src/errors.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
 
 /** The media type of an IPC stream. */
@@ -77,6 +77,10 @@ export async function openDoor(t: TestContext, parts: DoorParts = {}): Promise<D
       readiness: async () => [],
       metricsText: async () => ({ contentType: 'text/plain; version=0.0.4', text: 'up 1\n' }),
       ...parts.operations,
+    },
+    delta: {
+      tables: () => Promise.reject(new ArrowportError('BACKEND_UNAVAILABLE', 'There are no Delta tables.')),
+      changed() {},
     },
     observer: { ...silentObserver, requestFailed: (_request, error) => failures.push(error) },
     logger: createLogger({ level: 'silent', format: 'json' }).logger,

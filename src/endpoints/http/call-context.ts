@@ -1,0 +1,8 @@
+import type { FastifyRequest } from 'fastify';
+import type { DeltaCallContext } from '../../core/delta.ts';
+
+/** Who asks, for calls behind the door; its signal fires when the client is gone. */
+export function contextOf(request: FastifyRequest): DeltaCallContext {
+  const signal = request.bodySource?.signal;
+  return { requestId: request.id, ...(signal === undefined ? {} : { signal }) };
+}
