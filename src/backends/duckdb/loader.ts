@@ -15,6 +15,8 @@ import { refuseAmbiguousColumns } from './match-columns.ts';
 const worthwhileBytes = 48 * 1024 * 1024;
 /** Bytes gathered while an INSERT runs before the producer has to wait. */
 const gatherLimitBytes = 64 * 1024 * 1024;
+/** Pieces of memory gathered (structs, tables of pointers) that make an INSERT worth while when batches are small and many. */
+const worthwhilePieces = 16_384;
 /** Row groups that one INSERT should span: fewer leave DuckDB's threads without work at the ends. */
 const chunksPerInsert = 8;
 /** Batches being decompressed at once, so that DuckDB, the codec and the socket work side by side. */
@@ -50,6 +52,9 @@ class DuckDbLoad implements Load {
   #inserting: Promise<void> | null = null;
   #failure: unknown = null;
   #over = false;
+  /** Some load waits for memory: what is gathered is handed on at once, and what is being decoded as soon as it is. */
+  #pressed = false;
+  #undecoded = 0;
   #batches = 0;
   #bytes = 0;
   readonly #startedAt = performance.now();
@@ -83,14 +88,15 @@ class DuckDbLoad implements Load {
     this.#startDecode(message);
     await this.#settleDecodes(this.#decodesAhead);
     this.#insertIfWorthwhile();
-    while (this.#group.bytes >= gatherLimitBytes) {
+    while (this.#group.bytes >= gatherLimitBytes || this.#group.pieces >= 2 * worthwhilePieces) {
       await this.#inserting;
       this.#insertIfWorthwhile();
     }
   }
 
   flush(): void {
-    if (this.#inserting === null && this.#group.rows > 0 && this.#failure === null) this.#startInsert();
+    this.#pressed = true;
+    this.#insertUnderPressure();
   }
 
   async commit(): Promise<CommitResult> {
@@ -100,7 +106,10 @@ class DuckDbLoad implements Load {
     await this.#inserting;
     if (this.#failure !== null) throw this.#failure;
     const facts = this.#facts();
-    const rows = await this.#target.commit(facts);
+    const rows = await this.#target.commit(facts).catch((thrown: unknown) => {
+      this.#failure = thrown;
+      throw thrown;
+    });
     await this.#close(null);
     return facts === null ? { rows, version: null } : { rows, version: null, ...facts };
   }
@@ -124,6 +133,7 @@ class DuckDbLoad implements Load {
   /** Starts decoding a batch; its rows join the group after those of the batches before it. */
   #startDecode(message: RecordBatchMessage): void {
     const before = this.#lastDecoded;
+    this.#undecoded += 1;
     const decoded = this.#decode(message);
     const joined = decoded
       .then(async (columns) => {
@@ -135,10 +145,16 @@ class DuckDbLoad implements Load {
       .catch((thrown: unknown) => {
         message.release();
         throw thrown;
+      })
+      .finally(() => {
+        this.#undecoded -= 1;
       });
-    joined.catch((thrown: unknown) => {
-      this.#failure ??= thrown;
-    });
+    joined.then(
+      () => this.#insertUnderPressure(),
+      (thrown: unknown) => {
+        this.#failure ??= thrown;
+      },
+    );
     this.#lastDecoded = joined;
     this.#decoding.push(joined);
   }
@@ -164,13 +180,20 @@ class DuckDbLoad implements Load {
   #insertIfWorthwhile(): void {
     if (this.#failure !== null) throw this.#failure;
     if (this.#inserting !== null) return;
-    const { rows, bytes } = this.#group;
-    if (rows >= this.#request.route.chunkSize * chunksPerInsert || bytes >= worthwhileBytes)
-      this.#startInsert();
+    const { rows, bytes, pieces } = this.#group;
+    const enoughRows = rows >= this.#request.route.chunkSize * chunksPerInsert;
+    if (enoughRows || bytes >= worthwhileBytes || pieces >= worthwhilePieces) this.#startInsert();
+  }
+
+  #insertUnderPressure(): void {
+    if (!this.#pressed || this.#inserting !== null || this.#failure !== null || this.#over) return;
+    if (this.#group.rows > 0) this.#startInsert();
+    else if (this.#undecoded === 0) this.#pressed = false;
   }
 
   #startInsert(): void {
     const group = this.#group;
+    group.seal();
     this.#group = new BatchGroup();
     this.#inserting = this.#target
       .insert(group)
@@ -180,6 +203,7 @@ class DuckDbLoad implements Load {
       .finally(() => {
         group.release();
         this.#inserting = null;
+        this.#insertUnderPressure();
       });
   }
 

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { arrowBytes } from '../../support/arrow.ts';
+import { skipWithoutPython } from '../../support/python.ts';
+import { startServer, type TestServer } from '../../support/server.ts';
+
+const needsPython = { skip: skipWithoutPython };
+
+async function ingest(server: TestServer, stream: string, body: Buffer): Promise<[number, unknown]> {
+  const response = await fetch(`${server.url}/ingest/${stream}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/vnd.apache.arrow.stream' },
+    body: new Uint8Array(body),
+  });
+  const answer = (await response.json()) as Record<string, unknown>;
+  return [response.status, answer['rows_processed'] ?? answer['detail']];
+}
+
+test('batches of one row each load in DuckDB’s resting memory', needsPython, async (t) => {
+  const server = await startServer(t);
+  const source = 'table = pa.table({"id": np.arange(60000), "text": [f"row {i}" for i in range(60000)]})';
+  const body = await arrowBytes(source, { batchRows: 1 });
+  assert.deepEqual(await ingest(server, 'tiny', body), [200, 60_000]);
+});
+
+test(
+  'a load whose next batch does not fit beside the one being decoded waits for that only',
+  needsPython,
+  async (t) => {
+    const server = await startServer(t, { config: 'limits: {max_inflight_bytes: 10000000}\n' });
+    const source = 'table = pa.table({"x": np.random.default_rng(1).random(2100000)})';
+    const body = await arrowBytes(source, { codec: 'zstd', batchRows: 700_000 });
+    const startedAt = performance.now();
+    assert.deepEqual(await ingest(server, 'pressed', body), [200, 2_100_000]);
+    assert.ok(performance.now() - startedAt < 30_000, 'the load waited for memory that it held itself');
+  },
+);
