@@ -97,6 +97,8 @@ export interface LoadRequest {
   readonly schemaMetadata: Uint8Array;
   readonly options: LoadOptions;
   readonly requestId: string;
+  /** Fires when the client is gone, with the error to throw as `reason`: what has not begun to commit should not. */
+  readonly signal?: AbortSignal;
   /** To be told how many bytes each record batch, and each dictionary, has once its buffers are decompressed. */
   onBatchDecoded?(bytesDecoded: number): void;
 }

@@ -24,9 +24,9 @@ export interface IngestRequest {
   /** The Delta table that the rows go to, whatever the routes say; the options of its route apply where it has one. */
   readonly deltaTable?: string;
   /** With mode `overwrite` on Delta: only the rows that this SQL predicate names are replaced. */
-  readonly replacePredicate?: string | null;
+  readonly replacePredicate?: string;
   /** With mode `merge` on Delta: what meets what. */
-  readonly merge?: MergeClauses | null;
+  readonly merge?: MergeClauses;
   /**
    * Opens the stream: called once, after admission. Body memory must come from `resources.allocator`.
    * The messages must fail (not end) when the client went away, so that a cut stream is never committed.

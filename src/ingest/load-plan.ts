@@ -34,8 +34,8 @@ export function planLoad(request: PlannedRequest, routes: RouteTable): LoadPlan 
     schemaMode: request.schemaMode ?? route.schemaMode,
     partitionBy: request.partitionBy,
     idempotencyKey: request.idempotencyKey,
-    replacePredicate: request.replacePredicate ?? null,
-    merge: request.merge ?? null,
+    ...(request.replacePredicate === undefined ? {} : { replacePredicate: request.replacePredicate }),
+    ...(request.merge === undefined ? {} : { merge: request.merge }),
   };
   if (route.backend === 'duckdb') checkDuckDbOptions(options);
   return { route, options };

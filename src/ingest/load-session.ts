@@ -108,6 +108,7 @@ class LoadSession {
         schemaMetadata: stream.schemaMetadata,
         options: this.#parts === 0 ? plan.options : continueWith(plan.options, this.#parts),
         requestId: request.requestId,
+        signal: request.signal,
         onBatchDecoded: (bytesDecoded) => observer.batchDecoded(identity, bytesDecoded),
       });
   }

@@ -17,8 +17,8 @@ export interface PutTarget {
   readonly idempotencyKey: string | null;
   /** The Delta table of PATH `["delta", table]`. */
   readonly deltaTable?: string;
-  readonly replacePredicate?: string | null;
-  readonly merge?: MergeClauses | null;
+  readonly replacePredicate?: string;
+  readonly merge?: MergeClauses;
 }
 
 const SQL_COMMAND_PREFIX = 'type.googleapis.com/arrow.flight.protocol.sql.';
@@ -112,8 +112,8 @@ function readCommand(command: Uint8Array): PutTarget {
     schemaMode: readChoice(fields, 'schema_mode', ['strict', 'merge', 'overwrite']),
     partitionBy: readColumns(fields['partition_by']),
     idempotencyKey: readKey(fields['idempotency_key']),
-    replacePredicate: readPredicate(fields['predicate']),
-    merge: readMerge(fields, mode),
+    ...readPredicate(fields['predicate']),
+    ...readMerge(fields, mode),
   };
 }
 
@@ -163,16 +163,19 @@ function readColumns(value: unknown): readonly string[] | null {
   throw invalid('"partition_by" in the descriptor CMD must be a list of column names.');
 }
 
-function readPredicate(value: unknown): string | null {
-  if (value === undefined || value === null) return null;
-  if (typeof value === 'string' && value !== '') return value;
+function readPredicate(value: unknown): Pick<PutTarget, 'replacePredicate'> {
+  if (value === undefined || value === null) return {};
+  if (typeof value === 'string' && value !== '') return { replacePredicate: value };
   throw invalid('"predicate" in the descriptor CMD must be a text that is not empty.');
 }
 
-function readMerge(fields: Readonly<Record<string, unknown>>, mode: WriteMode | null): MergeClauses | null {
-  if (mode === 'merge') return readMergeClauses(fields);
+function readMerge(
+  fields: Readonly<Record<string, unknown>>,
+  mode: WriteMode | null,
+): Pick<PutTarget, 'merge'> {
+  if (mode === 'merge') return { merge: readMergeClauses(fields) };
   const stray = mergeKeys.find((key) => (fields[key] ?? null) !== null);
-  if (stray === undefined) return null;
+  if (stray === undefined) return {};
   throw invalid(`"${stray}" in the descriptor CMD goes with "mode": "merge" only.`);
 }
 

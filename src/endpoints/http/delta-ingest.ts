@@ -1,4 +1,5 @@
-import { readMergeClauses } from '../../core/delta-options.ts';
+import { type OptionValues, readMergeClauses } from '../../core/delta-options.ts';
+import type { IngestRequest } from '../../core/ingest.ts';
 import { findQueryChoice, findQueryNames, findQueryText } from './delta-query.ts';
 import type { IngestDoor } from './ingest-routes.ts';
 import { readBareJsonBatch } from './json-body.ts';
@@ -12,7 +13,7 @@ export const deltaIngestDoor: IngestDoor = {
     mode: findQueryChoice(query, 'mode', ['append', 'overwrite']) ?? null,
     partitionBy: findQueryNames(query, 'partition_by') ?? null,
     schemaMode: findQueryChoice(query, 'schema_mode', ['strict', 'merge', 'overwrite']) ?? null,
-    replacePredicate: findQueryText(query, 'predicate') ?? null,
+    ...readPredicate(query),
   }),
   readJson: readBareJsonBatch,
 };
@@ -33,3 +34,8 @@ export const deltaMergeDoor: IngestDoor = {
   }),
   readJson: readBareJsonBatch,
 };
+
+function readPredicate(query: OptionValues): Pick<IngestRequest, 'replacePredicate'> {
+  const replacePredicate = findQueryText(query, 'predicate');
+  return replacePredicate === undefined ? {} : { replacePredicate };
+}

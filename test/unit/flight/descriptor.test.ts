@@ -31,7 +31,12 @@ test('a PATH of one part names the stream', () => {
 });
 
 test('a PATH of delta and a name forces Delta', () => {
-  assert.deepEqual(readPutTarget(byPath('delta', 'events')), { stream: 'events', ...none, backend: 'delta' });
+  assert.deepEqual(readPutTarget(byPath('delta', 'events')), {
+    stream: 'events',
+    ...none,
+    backend: 'delta',
+    deltaTable: 'events',
+  });
 });
 
 test('a PATH of only "delta" is a stream of that name', () => {
@@ -54,6 +59,30 @@ test('a CMD names the stream and every option', () => {
     partitionBy: ['date', 'site'],
     schemaMode: 'merge',
     idempotencyKey: 'load-1',
+  });
+});
+
+test('a CMD can merge by keys, and replace the rows of a predicate', () => {
+  const merge = { stream_name: 's', storage_backend: 'delta', mode: 'merge', on: ['id'] };
+  assert.deepEqual(readPutTarget(byCommand(merge)), {
+    stream: 's',
+    ...none,
+    backend: 'delta',
+    mode: 'merge',
+    merge: { on: ['id'], whenMatched: 'update', whenNotMatched: 'insert' },
+  });
+  const clauses = { ...merge, when_matched: 'delete', when_not_matched: 'ignore' };
+  assert.deepEqual(readPutTarget(byCommand(clauses)).merge, {
+    on: ['id'],
+    whenMatched: 'delete',
+    whenNotMatched: 'ignore',
+  });
+  const replace = { stream_name: 's', mode: 'overwrite', predicate: 'id > 1' };
+  assert.deepEqual(readPutTarget(byCommand(replace)), {
+    stream: 's',
+    ...none,
+    mode: 'overwrite',
+    replacePredicate: 'id > 1',
   });
 });
 
@@ -106,6 +135,9 @@ test('each bad descriptor is refused with the code that says so', () => {
     ['schema mode', byCommand({ stream_name: 's', schema_mode: 1 }), 'OPTION_INVALID', /strict, merge/],
     ['columns', byCommand({ stream_name: 's', partition_by: 'a,b' }), 'OPTION_INVALID', /list of column/],
     ['empty column', byCommand({ stream_name: 's', partition_by: [''] }), 'OPTION_INVALID', /list of column/],
+    ['a merge without keys', byCommand({ stream_name: 's', mode: 'merge' }), 'OPTION_INVALID', /key columns/],
+    ['keys without a merge', byCommand({ stream_name: 's', on: ['a'] }), 'OPTION_INVALID', /"mode": "merge"/],
+    ['empty predicate', byCommand({ stream_name: 's', predicate: '' }), 'OPTION_INVALID', /"predicate"/],
     ['empty key', byCommand({ stream_name: 's', idempotency_key: '' }), 'OPTION_INVALID', /1 to 255/],
     [
       'long key',

@@ -105,6 +105,7 @@ streams:
     writeMode: 'overwrite',
     autoCreateTable: false,
     maxCommitRetries: 9,
+    autoCompact: null,
     tableProperties: { 'delta.appendOnly': 'true', x: '1' },
   });
 });
