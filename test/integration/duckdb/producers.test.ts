@@ -36,8 +36,8 @@ test('eight producers of a million rows into one table and into eight, and 800 s
       ...Object.fromEntries(['one', ...tables].map((name) => [name, `SELECT ${figures} FROM ${name}`])),
       repeated: 'SELECT count(*)::INTEGER FROM (SELECT id FROM one GROUP BY id HAVING count(*) <> 8)',
       small: `SELECT count(*)::INTEGER, count(DISTINCT n)::INTEGER FROM
-          (SELECT n, count(*) AS rows, max(at) AS last FROM small GROUP BY n)
-          WHERE rows = 1 + n % 100 AND last = n % 100`,
+          (SELECT n, count(*) AS how_many, max("at") AS highest FROM small GROUP BY n)
+          WHERE how_many = 1 + n % 100 AND highest = n % 100`,
     }),
   ]);
   const sum = (million * (million - 1)) / 2;
