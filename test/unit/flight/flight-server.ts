@@ -1,5 +1,5 @@
 import type { Ingestor, IngestRequest } from '../../../src/core/ingest.ts';
-import type { IpcStream } from '../../../src/core/ipc-message.ts';
+import type { BodyAllocator, IpcStream } from '../../../src/core/ipc-message.ts';
 import type { IngestObserver } from '../../../src/core/observer.ts';
 import type { Operations } from '../../../src/core/operations.ts';
 import type { CommitReceipt } from '../../../src/core/receipt.ts';
@@ -32,6 +32,8 @@ export interface FlightServerOptions {
   /** Runs after each batch. */
   readonly onBatch?: (load: SeenLoad) => Promise<void> | void;
   readonly settings?: Partial<FlightSettings>;
+  /** Where bodies go; fresh memory by default. */
+  readonly allocator?: BodyAllocator;
   readonly operations?: Partial<Operations>;
   readonly actions?: readonly FlightAction[];
 }
@@ -98,6 +100,10 @@ export async function startFlightServer(
   return { port: address.port, url, endpoint, loads, refused, logged, connections: () => connections };
 }
 
+const freshMemory: BodyAllocator = {
+  allocate: (length) => ({ bytes: new Uint8Array(length), release: nothing }),
+};
+
 const silentObserver: IngestObserver = {
   streamOpened: nothing,
   batchReceived: nothing,
@@ -118,7 +124,7 @@ function createDrain(loads: SeenLoad[], options: FlightServerOptions): Ingestor 
       try {
         await options.onLoad?.(request);
         const stream = await request.open({
-          allocator: { allocate: (length) => ({ bytes: new Uint8Array(length), release: nothing }) },
+          allocator: options.allocator ?? freshMemory,
           limits: {
             maxMessageBytes: options.settings?.maxMessageBytes ?? 268_435_456,
             maxDecompressedRatio: 200,
