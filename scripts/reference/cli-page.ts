@@ -9,9 +9,15 @@ const pageWidth = 100;
 export function renderCliPage(): string {
   const program = createCapturedProgram();
   const sections = program.commands
+    .flatMap((command) => [command, ...command.commands])
     .filter((command) => command.name() !== 'help')
-    .map((command) => `## arrowport ${command.name()}\n\n\`\`\`text\n${readHelp(command)}\n\`\`\`\n`);
+    .map((command) => `## ${fullName(command)}\n\n\`\`\`text\n${readHelp(command)}\n\`\`\`\n`);
   return [intro, ...sections].join('\n');
+}
+
+/** `arrowport delta read` for `read`. */
+function fullName(command: Command): string {
+  return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
 }
 
 const captured: string[] = [];
@@ -59,6 +65,7 @@ colour on a terminal, tab-separated lines with a header elsewhere, JSON with \`-
 | \`ARROWPORT_URL\` | \`--url\` |
 | \`ARROWPORT_TOKEN\` | \`--token\` |
 | \`ARROWPORT_COMPRESSION\` | the compression that \`ingest\` sends with where \`--compression\` is not given |
+| \`ARROWPORT_CACHE\` | the folder that \`setup\` and the server keep the Delta worker's Python environment in; default: \`arrowport\` in \`XDG_CACHE_HOME\`, else in \`~/.cache\` |
 
 The variables of the server are in [config.md](config.md).
 

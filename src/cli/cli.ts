@@ -2,12 +2,14 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/package-version.ts';
 import { ArrowportError } from '../errors.ts';
 import { registerCheckCommand } from './check-command.ts';
+import { registerDeltaCommand } from './delta-command.ts';
 import { CliFailure, CommandRefused, exitCodes } from './failure.ts';
 import type { CliHost } from './host.ts';
 import { registerIngestCommand } from './ingest-command.ts';
 import { oneLine, paint, writeJson } from './output.ts';
 import { registerSchemaCommand } from './schema-command.ts';
 import { registerServeCommand } from './serve-command.ts';
+import { registerSetupCommand } from './setup-command.ts';
 import { registerStreamsCommand } from './streams-command.ts';
 import { registerVersionCommand } from './version-command.ts';
 
@@ -19,7 +21,9 @@ const commands: readonly RegisterCommand[] = [
   registerCheckCommand,
   registerIngestCommand,
   registerStreamsCommand,
+  registerDeltaCommand,
   registerSchemaCommand,
+  registerSetupCommand,
   registerVersionCommand,
 ];
 
@@ -30,6 +34,8 @@ export function createProgram(host: CliHost): Command {
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
+    // What follows a command is its own: `delta read --version 3` does not ask for the program's version.
+    .enablePositionalOptions()
     .showHelpAfterError(false)
     .exitOverride()
     .configureOutput({

@@ -1,0 +1,21 @@
+import { workerCacheFolder } from '../backends/delta/cache-folder.ts';
+import { ensureWorkerEnvironment, type WorkerEnvironment } from '../backends/delta/environment.ts';
+
+/** What `setUpDeltaWorker` takes of the process it runs in. */
+export interface SetupOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Called with a line for people when something that takes time begins. */
+  onProgress?(line: string): void;
+}
+
+/**
+ * Makes the Delta worker's Python environment where the server looks for it, unless it is there: ahead of the
+ * first load, as in an image. Throws BACKEND_UNAVAILABLE with one line that says what to do.
+ */
+export function setUpDeltaWorker(options: SetupOptions): Promise<WorkerEnvironment> {
+  return ensureWorkerEnvironment({
+    cacheFolder: workerCacheFolder(options.env),
+    environment: options.env,
+    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+  });
+}
