@@ -30,7 +30,8 @@ const rules: readonly Rule[] = [
     quote: true,
   },
   {
-    pattern: /^Constraint Error/,
+    // The second form is that of two loads with one key at once: the later COMMIT is refused and undone.
+    pattern: /^(Constraint Error|TransactionContext Error: Failed to commit: .*constraint violation)/,
     code: 'SCHEMA_MISMATCH',
     text: 'A constraint of the table refuses a row',
     quote: true,

@@ -55,6 +55,8 @@ export class LoadTarget {
     await this.#open();
     if (this.#staged) await this.#insertStage();
     if (facts !== null) await this.#recordKey(facts);
+    // The locks may have kept the load waiting; whoever is gone by now will send it again.
+    this.#request.signal?.throwIfAborted();
     await this.#run('COMMIT', 'commit');
     if (this.#staged) this.#entry.columns = null;
     this.#inTransaction = false;
@@ -85,11 +87,15 @@ export class LoadTarget {
   async #open(): Promise<void> {
     if (this.#hold !== null) return;
     const { catalog } = this.#context;
-    this.#hold = await catalog.hold(this.#entry, this.#session.view.columns, this.#mode);
+    const { signal } = this.#request;
+    this.#hold = await catalog.hold(this.#entry, this.#session.view.columns, this.#mode, signal);
     const { added, widened } = this.#hold.changes;
     this.#staged = added.length > 0 || widened.length > 0 || this.#replaces;
     if (this.#staged) {
-      await this.#run(`CREATE TEMP TABLE arrow_stage (${this.#session.view.columnList()})`, 'load');
+      await this.#run(
+        `CREATE OR REPLACE TEMP TABLE arrow_stage (${this.#session.view.columnList()})`,
+        'load',
+      );
       return;
     }
     this.#unlock = await this.#entry.lock.share();

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Database } from './database.ts';
 import type { LoadColumn } from './load-column.ts';
@@ -5,7 +6,7 @@ import { StreamView } from './stream-view.ts';
 
 /** A connection and the view on it that a load's batches go through. */
 export interface LoadSession {
-  /** The stream's schema as it was sent: only a stream of the same bytes may use the view again. */
+  /** The digest of the stream's schema as it was sent: only a stream of the same bytes may use the view again. */
   readonly schemaKey: string;
   readonly connection: DuckDBConnection;
   readonly view: StreamView;
@@ -26,7 +27,7 @@ export class SessionPool {
 
   /** Throws TYPE_UNSUPPORTED when DuckDB refuses a column's type. */
   async acquire(schemaMetadata: Uint8Array, columns: readonly LoadColumn[]): Promise<LoadSession> {
-    const schemaKey = Buffer.from(schemaMetadata).toString('latin1');
+    const schemaKey = createHash('sha256').update(schemaMetadata).digest('base64');
     const index = this.#idle.findLastIndex((session) => session.schemaKey === schemaKey);
     const [idle] = index < 0 ? [] : this.#idle.splice(index, 1);
     if (idle !== undefined) return idle;

@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { describeTable, type TableName } from '../../core/route.ts';
+import { ArrowportError } from '../../errors.ts';
 import { storableType } from './column-types.ts';
 import type { Database } from './database.ts';
 import { isMissing } from './errors.ts';
@@ -9,6 +10,9 @@ import { TableLock } from './table-lock.ts';
 
 /** The schema for what this server itself keeps in the database file. */
 export const internalSchema = '_arrowport';
+
+/** How long a load waits for the first loads of a table, whose columns are not its own, to end. */
+const pendingPatienceMs = 60_000;
 
 /** A table that its first loads are still being written to: it goes again when none of them commits. */
 interface PendingTable {
@@ -91,12 +95,21 @@ export class TableCatalog {
     if (columns !== undefined) matchColumns({ name: describeTable(entry.table), columns }, incoming, mode);
   }
 
-  /** Makes the table when it is missing, or compares. Throws SCHEMA_MISMATCH. Every hold must be ended. */
-  async hold(entry: TableEntry, incoming: readonly Column[], mode: 'strict' | 'merge'): Promise<TableHold> {
+  /**
+   * Makes the table when it is missing, or compares. Every hold must be ended. Throws SCHEMA_MISMATCH, COMMIT_CONFLICT
+   * when first loads with other columns do not end in time, and the reason of `signal`.
+   */
+  async hold(
+    entry: TableEntry,
+    incoming: readonly Column[],
+    mode: 'strict' | 'merge',
+    signal?: AbortSignal,
+  ): Promise<TableHold> {
     for (;;) {
+      signal?.throwIfAborted();
       const held = await this.#inTurn(() => this.#tryHold(entry, incoming, mode));
       if ('changes' in held) return held;
-      await held.resolved;
+      await settles(held, signal);
     }
   }
 
@@ -118,11 +131,13 @@ export class TableCatalog {
       if (pending === null) return;
       pending.loads -= 1;
       pending.committed ||= committed;
-      if (pending.committed) await this.#forget(entry);
-      else if (pending.loads === 0) await this.#drop(entry);
-      else return;
-      entry.pending = null;
-      pending.resolve();
+      if (!pending.committed && pending.loads > 0) return;
+      try {
+        await (pending.committed ? this.#forget(entry) : this.#drop(entry));
+      } finally {
+        entry.pending = null;
+        pending.resolve();
+      }
     });
   }
 
@@ -177,8 +192,13 @@ export class TableCatalog {
     );
   }
 
+  /** A table with rows is never dropped: a commit that failed to the eye may have happened. */
   async #drop(entry: TableEntry): Promise<void> {
     entry.columns = null;
+    if (!(await this.#isEmpty(entry))) {
+      await this.#forget(entry);
+      return;
+    }
     await this.#transaction(async () => {
       await this.#connection.run(`DROP TABLE IF EXISTS ${entry.sql}`);
       await this.#forget(entry);
@@ -204,11 +224,18 @@ export class TableCatalog {
     const rows = (await this.#connection.runAndReadAll(`SELECT * FROM ${this.#pendingTables()}`)).getRows();
     for (const [schema, name] of rows) {
       const entry = this.entry({ schema: schema === 'main' ? null : String(schema), name: String(name) });
-      const found = await this.#connection
-        .runAndReadAll(`SELECT 1 FROM ${entry.sql} LIMIT 1`)
-        .catch(() => null);
-      if (found !== null && found.currentRowCount === 0) await this.#drop(entry);
-      else await this.#forget(entry);
+      await this.#drop(entry);
+    }
+  }
+
+  /** Also false where there is no such table. */
+  async #isEmpty(entry: TableEntry): Promise<boolean> {
+    try {
+      const found = await this.#connection.runAndReadAll(`SELECT 1 FROM ${entry.sql} LIMIT 1`);
+      return found.currentRowCount === 0;
+    } catch (thrown) {
+      if (isMissing(thrown)) return false;
+      throw thrown;
     }
   }
 
@@ -232,5 +259,26 @@ export class TableCatalog {
     const next = this.#turn.then(run);
     this.#turn = next.catch(() => undefined);
     return next;
+  }
+}
+
+/** Resolves when the first loads of a table have ended. Throws COMMIT_CONFLICT, and the reason of `signal`. */
+async function settles({ resolved }: PendingTable, signal: AbortSignal | undefined): Promise<void> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal?.reason);
+  const onTimeout = () =>
+    reject(
+      new ArrowportError(
+        'COMMIT_CONFLICT',
+        'The table is being made by loads with other columns, which did not end in time.',
+      ),
+    );
+  const timer = setTimeout(onTimeout, pendingPatienceMs);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    await Promise.race([resolved, promise]);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
   }
 }

@@ -34,10 +34,6 @@ export class TableLock {
     });
   }
 
-  get idle(): boolean {
-    return this.#shared === 0 && !this.#exclusive && this.#waiting.length === 0;
-  }
-
   #wait(exclusive: boolean, patienceMs: number | null): Promise<void> {
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;

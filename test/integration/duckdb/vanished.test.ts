@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { arrowBytes } from '../../support/arrow.ts';
+import { skipWithoutPython } from '../../support/python.ts';
+import { startServer } from '../../support/server.ts';
+
+const needsPython = { skip: skipWithoutPython };
+const endMarkerBytes = 8;
+const arrowStream = { 'content-type': 'application/vnd.apache.arrow.stream' };
+
+async function eventually(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const until = performance.now() + 10_000;
+  while (!(await isSo())) {
+    assert.ok(performance.now() < until, `${what} within 10 s`);
+    await sleep(50);
+  }
+}
+
+test(
+  'a load that waits for another one’s table is not committed once its client is gone',
+  needsPython,
+  async (t) => {
+    const server = await startServer(t, { config: 'streams: {waits: {chunk_size: 1024}}\n' });
+    const first = await arrowBytes('table = pa.table({"a": np.arange(40000)})', { batchRows: 10_000 });
+    const second = await arrowBytes('table = pa.table({"b": ["other"]})');
+    const rowCount = async () => {
+      const summary = (await (await fetch(`${server.url}/streams/waits`)).json()) as Record<string, unknown>;
+      return summary['row_count'];
+    };
+    const activeStreams = async () =>
+      /^arrowport_active_streams (\d+)$/m.exec(await (await fetch(`${server.url}/metrics`)).text())?.[1];
+
+    const stalled = request(`${server.url}/ingest/waits`, { method: 'POST', headers: arrowStream });
+    stalled.on('error', () => undefined);
+    stalled.write(first.subarray(0, -endMarkerBytes));
+    await eventually('the first load has made the table', async () => (await rowCount()) === 0);
+
+    const waiting = fetch(`${server.url}/ingest/waits`, {
+      method: 'POST',
+      headers: arrowStream,
+      body: new Uint8Array(second),
+      signal: AbortSignal.timeout(500),
+    });
+    await assert.rejects(waiting, { name: 'TimeoutError' });
+    await eventually('the load whose client is gone has ended', async () => (await activeStreams()) === '1');
+
+    stalled.destroy();
+    await eventually('the first load has ended too', async () => (await activeStreams()) === '0');
+    assert.equal(await rowCount(), null);
+  },
+);
