@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { arrowBytes } from '../../support/arrow.ts';
 import { skipWithoutPython } from '../../support/python.ts';
 import { startServer } from '../../support/server.ts';
+import { makeTempFolder } from '../../support/temp-folder.ts';
+import { openIngest } from '../producers.ts';
 import { readFile, runScenario } from './scenario.ts';
 
 interface Run {
@@ -105,6 +110,35 @@ streams:
       },
     );
   }
+});
+
+test('of two loads that bring one key at the same time, the later commit is refused whole', {
+  skip: skipWithoutPython,
+}, async (t) => {
+  const dbPath = join(makeTempFolder(t), 'keyed.duckdb');
+  const make = JSON.stringify({ keyed: 'CREATE TABLE keyed (id BIGINT PRIMARY KEY)' });
+  await readFile({ dbPath }, 'query_tables', [make, 'write']);
+  const config = `db_path: ${dbPath}\nstreams: {keyed: {chunk_size: 500}}\n`;
+  const server = await startServer(t, { config });
+  const bodyFrom = (first: number) =>
+    arrowBytes(`table = pa.table({"id": np.arange(${first}, ${first} + 20_000)})`, { batchRows: 1000 });
+  const bodies = [await bodyFrom(0), await bodyFrom(19_999)];
+  const loads = bodies.map((body) => {
+    const load = openIngest(server, 'keyed');
+    load.write(body.subarray(0, body.length - 8));
+    return load;
+  });
+  // Both have their rows in a transaction by now.
+  await sleep(500);
+  const answers = [];
+  for (const [index, load] of loads.entries()) answers.push(await load.finish(bodies[index]?.subarray(-8)));
+  assert.deepEqual(
+    answers.map(({ status, body }) => body['code'] ?? status),
+    [200, 'SCHEMA_MISMATCH'],
+  );
+  assert.equal(await server.stop(), 0);
+  const count = JSON.stringify({ count: 'SELECT count(*)::INTEGER, max(id)::INTEGER FROM keyed' });
+  assert.deepEqual(await readFile(server, 'query_tables', [count]), { count: [[20_000, 19_999]] });
 });
 
 const queries = Object.fromEntries(
