@@ -16,6 +16,7 @@ export function setUpDeltaWorker(options: SetupOptions): Promise<WorkerEnvironme
   return ensureWorkerEnvironment({
     cacheFolder: workerCacheFolder(options.env),
     environment: options.env,
+    python: options.env['ARROWPORT_DELTA_PYTHON'] || null,
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
   });
 }
