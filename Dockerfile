@@ -10,6 +10,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
+COPY scripts/copy-worker.mjs ./scripts/copy-worker.mjs
 # The base image is Node 24 already: the copy that npm brings in for older machines would only add weight.
 RUN npm run build \
  && npm prune --omit=dev --ignore-scripts \
@@ -21,12 +22,18 @@ LABEL org.opencontainers.image.title="arrowport" \
       org.opencontainers.image.licenses="Apache-2.0"
 ENV NODE_ENV=production \
     ARROWPORT_CONFIG=/etc/arrowport/arrowport.yaml \
-    ARROWPORT_DB=/data/arrowport.duckdb
+    ARROWPORT_DB=/data/arrowport.duckdb \
+    ARROWPORT_CACHE=/opt/arrowport
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3 python3-venv ca-certificates \
+ && rm -rf /var/lib/apt/lists/*
 COPY --from=build /app/node_modules /app/node_modules
 COPY --from=build /app/dist /app/dist
 COPY package.json LICENSE /app/
 COPY bin /app/bin
 COPY arrowport.yaml /etc/arrowport/arrowport.yaml
+# The Delta worker's Python environment is part of the image, so that a container needs no package index.
+RUN node /app/bin/arrowport.mjs setup
 RUN install -d -o node -g node /data
 USER node
 WORKDIR /data

@@ -64,3 +64,15 @@ test('the image runs without root, checks its health and keeps its data in a vol
   assert.match(command[2] ?? '', /\/health\/ready/);
   assert.ok(new Function(command[2] ?? ''));
 });
+
+test('the image has the environment of the Delta worker built in, where the server looks for it', () => {
+  const at = instructions.findIndex(({ keyword, rest }) => keyword === 'RUN' && / setup$/.test(rest));
+  const cache = instructions.findIndex(
+    ({ keyword, rest }) => keyword === 'ENV' && /ARROWPORT_CACHE=/.test(rest),
+  );
+  const python = instructions.findIndex(
+    ({ keyword, rest }) => keyword === 'RUN' && /python3-venv/.test(rest),
+  );
+  assert.ok(at > cache && cache >= 0);
+  assert.ok(at > python && python >= 0);
+});
