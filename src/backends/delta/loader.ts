@@ -95,13 +95,14 @@ class DeltaLoad implements Load {
 
   async commit(): Promise<CommitResult> {
     const commitStartedAt = performance.now();
+    const durationMs = Math.round((commitStartedAt - this.#startedAt) * 10) / 10;
     const result = await this.#stream.finish({
       stream: this.#request.route.stream,
       mode: this.#request.options.mode,
       rows: this.#rows,
       batches: this.#batches,
       bytes: this.#bytes,
-      duration_ms: Math.round((commitStartedAt - this.#startedAt) * 10) / 10,
+      duration_ms: durationMs,
       request_id: this.#request.requestId,
     });
     const version = readNumber(result, 'version');
@@ -109,7 +110,9 @@ class DeltaLoad implements Load {
     if (readFlag(result, 'replayed'))
       return readReplay({ version, info }, this.#request, this.#settings) ?? lost();
     this.#report(version, info, readNumber(result, 'retries'), commitStartedAt);
-    return { rows: this.#rows, version, commitId: this.#commitId, replay: null };
+    // Only what was known before the commit is kept with it, and a replay must answer the same as the first time.
+    const kept = this.#request.options.idempotencyKey === null ? {} : { durationMs };
+    return { rows: this.#rows, version, commitId: this.#commitId, replay: null, ...kept };
   }
 
   async abort(): Promise<void> {
