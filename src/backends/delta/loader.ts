@@ -120,15 +120,15 @@ class DeltaLoad implements Load {
   }
 
   #report(version: number, info: WireObject, retries: number, commitStartedAt: number): void {
-    const metrics = info['operationMetrics'];
-    const figures = isWireObject(metrics) ? metrics : {};
+    const { added } = info;
+    const figures = isWireObject(added) ? added : {};
     this.#onCommit({
       table: this.#request.route.table.name,
       version,
       rows: this.#rows,
       batches: this.#batches,
-      files: numberOf(figures, 'num_added_files'),
-      bytes: numberOf(figures, 'num_added_bytes'),
+      files: numberOf(figures, 'files'),
+      bytes: numberOf(figures, 'bytes'),
       retries,
       writeSeconds: (commitStartedAt - this.#startedAt) / 1000,
       commitSeconds: (performance.now() - commitStartedAt) / 1000,

@@ -45,15 +45,23 @@ def commit_info(actions: list[dict[str, Any]]) -> dict[str, Any]:
 def find_commit(
     location: Location, after: int, name: str, value: str, most: int = 200
 ) -> tuple[int, dict[str, Any]] | None:
-    """The first commit after a version whose ``commitInfo`` has this value; looks at ``most`` versions."""
+    """The first commit after a version whose ``commitInfo`` has this value; looks at ``most`` versions.
+
+    Beside its ``commitInfo`` the answer tells under ``added`` how many files came with it, and their bytes.
+    """
     for version in range(after + 1, after + 1 + most):
         actions = read_commit(location, version)
         if actions is None:
             return None
         info = commit_info(actions)
         if info.get(name) == value:
-            return version, info
+            return version, {**info, "added": _added(actions)}
     return None
+
+
+def _added(actions: list[dict[str, Any]]) -> dict[str, int]:
+    sizes = [int(action["add"].get("size", 0)) for action in actions if "add" in action]
+    return {"files": len(sizes), "bytes": sum(sizes)}
 
 
 def read_file(location: Location, path: str) -> bytes | None:
