@@ -53,6 +53,9 @@ interface Validity {
 class ArrayBuilder {
   readonly #parts: BatchParts;
   readonly #cursor: BatchCursor;
+  #depth = 0;
+  /** What the batch's runs, list views, unions and inner views and dictionaries are written out to so far. */
+  #writtenOut = 0;
 
   constructor(parts: BatchParts) {
     this.#parts = parts;
@@ -61,11 +64,13 @@ class ArrayBuilder {
 
   build(field: ArrowField): ArrayData {
     this.#cursor.enter(field.name);
+    this.#depth += 1;
     const node = this.#cursor.node();
     const built =
       field.dictionary === null
         ? this.#buildPlain(field, node)
         : this.#buildEncoded(field, field.dictionary, node);
+    this.#depth -= 1;
     this.#cursor.leave();
     return { field, children: [], dictionary: null, ...built };
   }
@@ -174,7 +179,8 @@ class ArrayBuilder {
     for (let index = 0; index < count; index++) data.push(this.#cursor.buffer());
     const check = checkViews(views, data, bitmap, length);
     if (check.problem !== null) throw this.#cursor.error(check.problem);
-    this.#admitExpansion(check.valueBytes, () => [check.valueBytes]);
+    if (this.#depth > 1) this.#admitWritingOut([check.valueBytes]);
+    else this.#admitExpansion(check.valueBytes, () => [check.valueBytes]);
     if (isText(type) && !areTextViews(views, data, bitmap, length)) this.#refuseText();
     return { length, nullCount, buffers: [bitmap, filled(views), ...data.map(filled)] };
   }
@@ -205,9 +211,7 @@ class ArrayBuilder {
     const child = this.#child(field, 0);
     const total = sumListViews(offsets, sizes, length, offsetBytes, child.length);
     if (total < 0) throw this.#cursor.error('its list views point outside its values.');
-    this.#admitExpansion(total * longestValueBytes(child), () =>
-      listBytes(offsets, sizes, length, offsetBytes, child),
-    );
+    this.#admitWritingOut(listBytes(offsets, sizes, length, offsetBytes, child));
     return { length, nullCount, buffers: [bitmap, filled(offsets), filled(sizes)], children: [child] };
   }
 
@@ -252,8 +256,10 @@ class ArrayBuilder {
     if (!areDenseOffsets(typeIds, offsets, length, members)) {
       throw this.#cursor.error('its offsets point outside the members of the union.');
     }
-    const longest = children.reduce((most, child) => Math.max(most, longestValueBytes(child)), 0);
-    this.#admitExpansion(length * longest, () => memberBytes(typeIds, offsets, length, members));
+    // Written out, every member has a slot for each row.
+    const slotBytes = children.reduce((sum, child) => sum + (fixedByteWidth(child.field.type) ?? 16), 0);
+    this.#admitWritingOut([length * slotBytes]);
+    this.#admitWritingOut(memberBytes(typeIds, offsets, length, members));
     return { length, nullCount: 0, buffers: [filled(typeIds), filled(offsets)], children };
   }
 
@@ -273,9 +279,7 @@ class ArrayBuilder {
     if (!areRunEnds(ends, runEnds.length, byteWidth, length)) {
       throw this.#cursor.error('its run ends do not rise or do not cover its rows.');
     }
-    this.#admitExpansion(length * longestValueBytes(values), () =>
-      runBytes(ends, runEnds.length, byteWidth, length, values),
-    );
+    this.#admitWritingOut(runBytes(ends, runEnds.length, byteWidth, length, values));
     return { length, nullCount: 0, buffers: [], children: [runEnds, values] };
   }
 
@@ -292,9 +296,9 @@ class ArrayBuilder {
     if (!areIndices(indices, bitmap, length, indexBitWidth, indexSigned, dictionary.length)) {
       throw this.#cursor.error(`an index lies outside its dictionary of ${dictionary.length} values.`);
     }
-    this.#admitExpansion(length * longestValueBytes(dictionary), () =>
-      indexedBytes(indices, bitmap, length, indexBitWidth, dictionary),
-    );
+    const sizes = () => indexedBytes(indices, bitmap, length, indexBitWidth, dictionary);
+    if (this.#depth > 1 || field.children.length > 0) this.#admitWritingOut(sizes());
+    else this.#admitExpansion(length * longestValueBytes(dictionary), sizes);
     return { length, nullCount, buffers: [bitmap, filled(indices)], dictionary };
   }
 
@@ -312,8 +316,8 @@ class ArrayBuilder {
   }
 
   /**
-   * Views, indices and runs may name the same bytes again and again: what they stand for is bounded too. `atMost` is
-   * a quick upper bound; `sizes` is only asked where that says too little.
+   * Views and indices may name the same bytes again and again: what they stand for is bounded too, like what a
+   * compressed buffer unfolds to. `atMost` is a quick upper bound; `sizes` is only asked where that says too little.
    */
   #admitExpansion(atMost: number, sizes: () => Iterable<number>): void {
     const { maxMessageBytes, maxDecompressedRatio } = this.#parts.limits;
@@ -323,6 +327,16 @@ class ArrayBuilder {
     for (const bytes of sizes()) {
       total += bytes;
       if (total > allowed) throw unfoldedTooLarge(`Column "${this.#cursor.path}"`, total, maxMessageBytes);
+    }
+  }
+
+  /** What backends write out in memory may have, over all columns, as many bytes as a message. */
+  #admitWritingOut(sizes: Iterable<number>): void {
+    const { maxMessageBytes } = this.#parts.limits;
+    for (const bytes of sizes) {
+      this.#writtenOut += bytes;
+      if (this.#writtenOut > maxMessageBytes)
+        throw unfoldedTooLarge(`Column "${this.#cursor.path}"`, this.#writtenOut, maxMessageBytes);
     }
   }
 

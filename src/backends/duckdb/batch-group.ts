@@ -26,9 +26,10 @@ export class BatchGroup {
   /** Takes a batch and, from now on, its message. `bytes` is what its buffers hold, unfolded. */
   add(message: IpcMessage, columns: readonly ArrayData[], bytes: number): void {
     const rows = message.header.length;
+    const copied = rows < smallRows ? bytes + countViewed(columns) : bytes;
+    const small = rows < smallRows && copied < smallBytes;
     this.rows += rows;
-    this.bytes += bytes;
-    const small = rows < smallRows && bytes < smallBytes;
+    this.bytes += small ? copied : bytes;
     // Dictionary-encoded columns reach DuckDB as they are, so what is gathered would not be of the same type.
     if (!small || columns.some((column) => column.dictionary !== null)) {
       this.seal();
@@ -76,6 +77,21 @@ export class BatchGroup {
       this.pieces += array.keep.length;
     }
   }
+}
+
+/** Bytes of all texts and binaries that views stand for: many may share the same ones, and each is copied. */
+function countViewed(arrays: readonly ArrayData[]): number {
+  let bytes = 0;
+  for (const array of arrays) {
+    bytes += countViewed(array.children);
+    const { kind } = array.field.type;
+    if (kind !== 'utf8-view' && kind !== 'binary-view') continue;
+    const views = array.buffers[1];
+    if (views === undefined || views === null) continue;
+    const words = new Int32Array(views.buffer, views.byteOffset, array.length * 4);
+    for (let row = 0; row < array.length; row += 1) bytes += Math.max(words[row * 4] ?? 0, 0);
+  }
+  return bytes;
 }
 
 /** Bytes in the buffers of arrays, children and dictionaries' indices included, dictionaries' values not. */

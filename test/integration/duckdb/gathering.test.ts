@@ -35,3 +35,28 @@ test(
     assert.ok(performance.now() - startedAt < 30_000, 'the load waited for memory that it held itself');
   },
 );
+
+test(
+  'list views, runs and views that repeat the same values are bounded by what they stand for',
+  needsPython,
+  async (t) => {
+    const server = await startServer(t);
+    const listViews = await arrowBytes(`
+child = pa.array(np.arange(100000))
+views = pa.ListViewArray.from_arrays(pa.array([0] * 400, pa.int32()), pa.array([100000] * 400, pa.int32()), child)
+table = pa.table({"x": views})`);
+    const runs = await arrowBytes(`
+runs = pa.RunEndEncodedArray.from_arrays(pa.array([20000000], pa.int32()), pa.array([1]))
+table = pa.table({f"c{i}": runs for i in range(3)})`);
+    for (const body of [listViews, runs]) {
+      const [status, detail] = await ingest(server, 'bomb', body);
+      assert.equal(status, 413);
+      assert.match(String(detail), /unfolds to \d+ bytes/);
+    }
+    const texts = await arrowBytes(
+      'table = pa.table({"x": pa.array(["the same text in each row, " * 1000] * 100, pa.string_view())})',
+      { batchRows: 1 },
+    );
+    assert.deepEqual(await ingest(server, 'texts', texts), [200, 100]);
+  },
+);
