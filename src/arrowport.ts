@@ -270,9 +270,7 @@ class Server implements Arrowport {
   async #readiness(): Promise<readonly string[]> {
     if (this.#state === 'starting') return ['the server is starting'];
     if (this.#state === 'draining') return ['the server is shutting down'];
-    const problems = await Promise.all(this.#backends.opened().map((backend) => backend.problems()));
-    const preparing = this.#delta.preparing();
-    return preparing === null ? problems.flat() : [preparing, ...problems.flat()];
+    return (await Promise.all(this.#backends.opened().map((backend) => backend.problems()))).flat();
   }
 
   async #listen(config: Config): Promise<ArrowportAddress> {

@@ -34,7 +34,7 @@ also in [openapi.json](openapi.json)).
 - 429 and 503 carry \`Retry-After\`, 1 to 30 whole seconds; \`retry_after_ms\` in the problem is finer.
 - A refused body is not read; up to 256 MiB or 10 s of it are dropped, so that a client that is still sending gets to read the
   answer, then the connection is closed. A client that sends \`Expect: 100-continue\` is told to go on only when its body is wanted.
-- Query parameters that a route of \`/ingest\` or \`/stream\` does not know are \`OPTION_INVALID\`.
+- Query parameters that a route of \`/ingest\`, \`/stream\` or \`/delta\` does not know are \`OPTION_INVALID\`.
 
 | route | does |
 |---|---|

@@ -21,19 +21,16 @@ export interface DeltaSide {
   /** What the doors get; `openBackend` is the registry's, so that the backend is made once. */
   access(openBackend: () => Promise<unknown>): DeltaAccess;
   /**
-   * Makes the worker's environment where there is none yet, and starts the worker. Never throws: what hinders it is
-   * in the log, and {@link DeltaSide.preparing} says that it goes on.
+   * Starts the worker, making its environment where there is none yet. Never throws: what hinders it is in the log, and
+   * among the backend's problems.
    */
   prepare(openBackend: () => Promise<unknown>): Promise<void>;
-  /** Why Delta loads have to wait, while the worker's environment is being made; null otherwise. */
-  preparing(): string | null;
 }
 
 /** Makes the Delta side of a server. */
 export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
   const { logger, metrics, meter } = options;
   let backend: DeltaBackend | null = null;
-  let preparing: string | null = null;
 
   const readTables = async (openBackend: () => Promise<unknown>) => {
     await openBackend();
@@ -79,25 +76,11 @@ export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
 
     async prepare(openBackend) {
       try {
-        const { ensureWorkerEnvironment } = await import('../backends/delta/environment.ts');
-        const { workerCacheFolder } = await import('../backends/delta/cache-folder.ts');
-        await ensureWorkerEnvironment({
-          cacheFolder: workerCacheFolder(options.env),
-          environment: options.env,
-          python: options.env['ARROWPORT_DELTA_PYTHON'] || null,
-          onProgress: (line) => {
-            preparing = 'the environment of the Delta worker is being made';
-            logger.info(line);
-          },
-        });
-        await (await readTables(openBackend)).workerMemoryBytes();
+        const tables = await readTables(openBackend);
+        await tables.workerMemoryBytes();
       } catch (error) {
-        logger.error({ err: error }, 'the Delta worker cannot be started');
-      } finally {
-        preparing = null;
+        logger.warn({ err: error }, 'the Delta worker is not there yet');
       }
     },
-
-    preparing: () => preparing,
   };
 }

@@ -111,7 +111,8 @@ class WorkerBackend implements DeltaBackend {
   }
 
   async problems(): Promise<readonly string[]> {
-    const { problem } = this.#worker;
+    const { problem, isInstalling } = this.#worker;
+    if (isInstalling) return ['the environment of the Delta worker is being made'];
     return problem === undefined ? [] : [`the Delta worker cannot be started: ${problem}`];
   }
 

@@ -36,6 +36,8 @@ export interface WorkerProcess {
   readonly restarts: number;
   /** Why it cannot work, when its last start failed; undefined while it runs or was never needed. */
   readonly problem: string | undefined;
+  /** Whether its environment is being made, which may take minutes. */
+  readonly isInstalling: boolean;
   /** Lets running operations end within the grace. */
   close(graceMs: number): Promise<void>;
 }
@@ -53,6 +55,7 @@ export function createWorkerProcess(options: WorkerProcessOptions): WorkerProces
 
 class Worker implements WorkerProcess {
   problem: string | undefined;
+  isInstalling = false;
   readonly #options: WorkerProcessOptions;
   readonly #supervised: SupervisedProcess;
   #folder: string | undefined;
@@ -108,12 +111,7 @@ class Worker implements WorkerProcess {
   }
 
   async #command() {
-    const { python } = await ensureWorkerEnvironment({
-      cacheFolder: this.#options.cacheFolder,
-      environment: this.#options.environment,
-      python: this.#options.python,
-      onProgress: (line) => this.#options.log('info', line, {}),
-    });
+    const python = await this.#findPython();
     this.#folder ??= await mkdtemp(join(tmpdir(), 'arrowport-'));
     this.#starts += 1;
     this.#socketPath = join(this.#folder, `worker-${this.#starts}.sock`);
@@ -132,6 +130,23 @@ class Worker implements WorkerProcess {
       },
       workingFolder: this.#folder,
     };
+  }
+
+  async #findPython(): Promise<string> {
+    try {
+      const { python } = await ensureWorkerEnvironment({
+        cacheFolder: this.#options.cacheFolder,
+        environment: this.#options.environment,
+        python: this.#options.python,
+        onProgress: (line) => {
+          this.isInstalling = true;
+          this.#options.log('info', line, {});
+        },
+      });
+      return python;
+    } finally {
+      this.isInstalling = false;
+    }
   }
 
   #forward(line: string): void {

@@ -95,6 +95,28 @@ describe('the Delta side of a server', { skip: skipWithoutPython }, () => {
     assert.match(JSON.stringify(readiness.body['reasons']), /Delta worker cannot be started/);
     assert.equal((await load(server, '/ingest/ducks', await arrowBytes(table))).status, 200);
   });
+
+  test('while the environment of the worker is being made the server says so, and takes other loads', async (t) => {
+    const folder = makeTempFolder(t);
+    const python =
+      '#!/bin/sh\n[ "$1" = -c ] && { /bin/sleep 1; echo 3.12.0-test; exit; }\nexec /bin/sleep 2\n';
+    for (const name of ['python3', 'python', 'uv'])
+      writeFileSync(join(folder, name), name === 'uv' ? '#!/bin/sh\nexit 1\n' : python, { mode: 0o755 });
+    const config = 'streams: {d: {storage_backend: delta}}\n';
+    // It is ready before the first look for a Python has ended.
+    const server = await startServer(t, { config, env: { ARROWPORT_CACHE: folder, PATH: folder } });
+    let reasons = '';
+    for (const deadline = Date.now() + 5000; reasons === '' && Date.now() < deadline; await sleep(20)) {
+      const { status, body } = await getJson(server, '/health/ready');
+      if (status === 503) reasons = JSON.stringify(body['reasons']);
+    }
+    assert.match(reasons, /environment of the Delta worker is being made/);
+    assert.equal((await load(server, '/ingest/ducks', await arrowBytes(table))).status, 200);
+    for (const deadline = Date.now() + 10_000; !reasons.includes('cannot be started'); await sleep(50)) {
+      assert.ok(Date.now() < deadline, reasons);
+      reasons = JSON.stringify((await getJson(server, '/health/ready')).body['reasons']);
+    }
+  });
 });
 
 function findWorker(serverPid: number): number | undefined {
