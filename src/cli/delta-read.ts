@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { access, rename, rm } from 'node:fs/promises';
+import { access, rename, rm, stat } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { dirname, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -99,16 +99,24 @@ async function checkFolder(path: string): Promise<void> {
   });
 }
 
-/** Written beside its place and moved there, so that a file is whole or not there. */
+/** Written beside its place and moved there, so that a file is whole or not there; devices and pipes are written to. */
 async function saveRows(response: IncomingMessage, path: string): Promise<void> {
-  const partial = `${path}.${process.pid}.partial`;
-  const file = createWriteStream(partial);
+  const isSpecial = await stat(path).then(
+    (found) => !found.isFile(),
+    () => false,
+  );
+  const written = isSpecial ? path : `${path}.${process.pid}.partial`;
   try {
-    await pipeline(response, file);
-    await rename(partial, path);
+    await pipeline(response, createWriteStream(written));
+    if (!isSpecial) await rename(written, path);
   } catch (error) {
-    await rm(partial, { force: true });
-    if (file.errored === null || file.errored === response.errored) throw brokenOff(error);
-    throw error;
+    if (!isSpecial) await rm(written, { force: true });
+    throw isFileError(error) ? error : brokenOff(error);
   }
+}
+
+/** Files fail in a call of the system that is named; of a connection these are `read` and `connect`. */
+function isFileError(error: unknown): boolean {
+  const { syscall } = error as NodeJS.ErrnoException;
+  return syscall !== undefined && ['open', 'write', 'writev', 'close', 'rename', 'fsync'].includes(syscall);
 }

@@ -58,7 +58,7 @@ export async function postVerb(
 }
 
 /**
- * Opens an answer that is read as it comes. Reading it throws `brokenOff` failures of the caller's making.
+ * Opens an answer that is read as it comes; errors while it is read are the caller's to tell.
  * Throws a refused failure for an error answer, an unreachable one when none comes.
  */
 export async function openAnswer(

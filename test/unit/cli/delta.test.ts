@@ -118,6 +118,11 @@ test('an output that cannot be written is told as what it is', async (t) => {
   const { code, stderr } = await runCli(['delta', 'read', 'events', '-o', '/no/such/a.csv', '--url', url]);
   assert.equal(code, 1);
   assert.match(stderr, /^error: there is no folder \/no\/such: .*\n$/);
+  const full = await runCli(['delta', 'read', 'events', '-o', '/dev/full', '--url', url]);
+  assert.equal(full.code, 1);
+  assert.match(full.stderr, /^error: .*no space left on device/);
+  const folder = makeTempFolder(t);
+  assert.equal((await runCli(['delta', 'read', 'events', '-o', folder, '--url', url])).code, 1);
 });
 
 test('delta vacuum is a dry run unless it is told otherwise', async (t) => {
