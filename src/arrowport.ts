@@ -8,6 +8,7 @@ import { type LoadedConfig, loadConfig } from './config/load.ts';
 import type { CommandLineOverrides } from './config/overrides.ts';
 import { packageVersion } from './config/package-version.ts';
 import type { Config } from './config/schema.ts';
+import { refuseUnsupported } from './config/unsupported.ts';
 import type { IpcLimits } from './core/ipc-message.ts';
 import type { IngestObserver } from './core/observer.ts';
 import type { Operations } from './core/operations.ts';
@@ -16,7 +17,6 @@ import { createDeltaActions } from './endpoints/flight/delta-actions.ts';
 import { createFlightEndpoint, type FlightEndpoint } from './endpoints/flight/endpoint.ts';
 import { createHttpEndpoint, type HttpEndpoint } from './endpoints/http/endpoint.ts';
 import { createPort, type Port } from './endpoints/port.ts';
-import { ArrowportError } from './errors.ts';
 import { type Admission, createAdmission } from './ingest/admission.ts';
 import { createIngestor } from './ingest/ingestor.ts';
 import { createLastLoads, type LastLoads } from './ingest/last-loads.ts';
@@ -326,18 +326,6 @@ function reloadPath({ path }: LoadedConfig, { configPath, cwd }: ArrowportOption
   if (configPath !== undefined || path === null) return configPath;
   const inside = relative(cwd, path);
   return inside.startsWith('..') ? path : inside;
-}
-
-/** What the configuration can say and this version cannot do must stop it: nobody is to believe in it. */
-function refuseUnsupported({ auth, tls }: Config): void {
-  const refuse = (key: string, consequence: string) => {
-    throw new ArrowportError(
-      'CONFIG_INVALID',
-      `${key}: this version ${consequence}; leave the key out, and guard the port by other means`,
-    );
-  };
-  if (auth.tokens_file !== null) refuse('auth.tokens_file', 'does not check tokens');
-  if (tls.cert !== null) refuse('tls.cert', 'does not speak TLS');
 }
 
 function isLoopback(host: string): boolean {

@@ -29,10 +29,13 @@ export function registerCheckCommand(program: Command, host: CliHost): void {
 async function check(file: string, options: CheckOptions, host: CliHost): Promise<void> {
   const { findConfigText } = await import('../config/config-file.ts');
   const { checkConfig } = await import('../config/check.ts');
+  const { refuseUnsupported } = await import('../config/unsupported.ts');
   try {
     const text = await findConfigText(resolve(host.cwd, file), file);
     if (text === undefined) throw new CliFailure('refused', `there is no file ${file}: check the path`);
-    const { storage_backend: defaultBackend, streams } = checkConfig(text, file, host.env);
+    const config = checkConfig(text, file, host.env);
+    refuseUnsupported(config);
+    const { storage_backend: defaultBackend, streams } = config;
     const routes = Object.entries(streams).map(([stream, route]) => ({
       stream,
       table: route.target_table ?? stream,

@@ -75,9 +75,22 @@ function destination(format: LogFormat, output: Writable | undefined): Destinati
     sync: true,
     colorize: terminal,
     translateTime: 'SYS:HH:MM:ss.l',
-    singleLine: true,
+    hideObject: true,
+    messageFormat: formatForPeople,
     errorLikeObjectKeys: ['err', 'error', 'cause'],
   });
+}
+
+const hiddenFields = new Set(['level', 'time', 'msg', 'request_id', 'err', 'error', 'cause']);
+
+/** The message, then its fields as `key=value`, the request id last: it is for looking up, not for reading. */
+function formatForPeople(line: Record<string, unknown>, messageKey: string): string {
+  const fields = Object.entries(line).filter(([key, value]) => !hiddenFields.has(key) && value !== null);
+  if (line['request_id'] !== undefined) fields.push(['request_id', line['request_id']]);
+  const shown = fields.map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+  return [String(line[messageKey]), ...shown].join(' ');
 }
 
 /** The last fence: also inside texts of errors no bearer token is written. */

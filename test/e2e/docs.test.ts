@@ -33,6 +33,8 @@ async function openWorkshop(t: TestContext): Promise<Workshop> {
   const server = await startServer(t, { config: 'db_path: ./arrowport.duckdb\n' });
   const commands = join(server.folder, '.commands');
   mkdirSync(commands);
+  // In a checkout npx finds the project's own command; the workshop is no checkout.
+  writeFileSync(join(commands, 'npx'), '#!/bin/sh\nexec "$@"\n', { mode: 0o755 });
   symlinkSync(join(repositoryRoot, 'bin', 'arrowport.mjs'), join(commands, 'arrowport'));
   const python = testPython ?? '';
   const path = [commands, dirname(process.execPath), dirname(python), process.env['PATH'] ?? ''].join(':');

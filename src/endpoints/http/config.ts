@@ -17,7 +17,7 @@ export const httpOptions = {
     .strictObject({
       tokens_file: file.meta({
         description:
-          'YAML file of bearer tokens (hashed, with scopes and stream patterns; `arrowport token create` writes entries); `null`: every caller may do everything.',
+          'YAML file of bearer tokens (hashed, with scopes and stream patterns), which this version does not check: it refuses to start with one; `null`: every caller may do everything.',
         restart: true,
       }),
       public_metrics: z.boolean().default(false).meta({
