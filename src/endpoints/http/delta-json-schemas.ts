@@ -22,6 +22,10 @@ const change = {
 /** The schemas of the answers about Delta tables. */
 export const deltaSharedSchemas: readonly JsonSchema[] = [
   summary,
+  describeObject('JsonBareBatch', "The JSON body of the Python Arrowport's clients for Delta tables.", {
+    arrow_schema: { ...text, description: 'Base64 of the schema message.' },
+    data: { ...text, description: 'Base64 of an IPC stream, its schema message included.' },
+  }),
   describeObject('DeltaTableList', 'Every Delta table under the root.', {
     tables: { type: 'array', items: { $ref: 'DeltaTable#' } },
   }),

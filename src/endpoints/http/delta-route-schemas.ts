@@ -1,6 +1,7 @@
 import type { DeltaVerb } from '../../core/delta-verbs.ts';
 import type { ErrorCode } from '../../errors.ts';
 import { rowMediaTypes } from './accept.ts';
+import { ingestMediaTypes } from './ingest-headers.ts';
 import { answer, ingestErrors, ingestSchema, problems, type RouteSchema } from './route-schemas.ts';
 
 const ERRORS: readonly ErrorCode[] = [
@@ -40,13 +41,13 @@ function query(properties: Record<string, object>, required: readonly string[] =
 
 const ingest = ingestSchema('/ingest');
 
+const bytes = { type: 'string', format: 'binary' };
 const ingestBody = {
   content: Object.fromEntries(
-    [
-      'application/vnd.apache.arrow.stream',
-      'application/vnd.apache.arrow.file',
-      'application/octet-stream',
-    ].map((type) => [type, { schema: { type: 'string', format: 'binary' } }]),
+    ingestMediaTypes.map((type) => [
+      type,
+      { schema: type === 'application/json' ? { $ref: 'JsonBareBatch#' } : bytes },
+    ]),
   ),
 };
 
