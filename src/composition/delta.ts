@@ -79,6 +79,7 @@ export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
         const tables = await readTables(openBackend);
         await tables.workerMemoryBytes();
       } catch (error) {
+        if (error instanceof Error && error.name === 'AbortError') return;
         logger.warn({ err: error }, 'the Delta worker is not there yet');
       }
     },

@@ -3,7 +3,7 @@ import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ArrowportError } from '../../errors.ts';
-import { type CommandOutcome, runCommand } from '../../processes/run-command.ts';
+import { type CommandOptions, type CommandOutcome, runCommand } from '../../processes/run-command.ts';
 
 /** The worker's Python package; it runs from here and is not installed. */
 export const workerFolder: string = fileURLToPath(new URL('./worker/', import.meta.url));
@@ -16,6 +16,8 @@ export interface WorkerEnvironmentOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** A Python to use instead of looking for one. */
   readonly python?: string | null;
+  /** Ends the making; the environment is then left unmade, and the call throws the signal's AbortError. */
+  readonly signal?: AbortSignal;
   /** Called with a line for people when something that takes time begins. */
   onProgress?(line: string): void;
 }
@@ -129,7 +131,7 @@ async function buildWithUv(
   options: WorkerEnvironmentOptions,
 ): Promise<boolean> {
   const environment = withUvSettings(options.environment);
-  const uv = (args: string[]) => runCommand('uv', args, { environment, timeoutMs: INSTALL_TIMEOUT_MS });
+  const uv = (args: string[]) => runCommand('uv', args, { ...runOptions(options), environment });
   const made = await uv(['venv', '--quiet', '--no-project', '--python', basePython, folder]);
   if (made?.exitCode !== 0) return false;
   const installed = await uv([
@@ -195,7 +197,11 @@ function run(
   args: readonly string[],
   options: WorkerEnvironmentOptions,
 ): Promise<CommandOutcome | undefined> {
-  return runCommand(program, args, { environment: options.environment, timeoutMs: INSTALL_TIMEOUT_MS });
+  return runCommand(program, args, runOptions(options));
+}
+
+function runOptions({ environment, signal }: WorkerEnvironmentOptions): CommandOptions {
+  return { environment, timeoutMs: INSTALL_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) };
 }
 
 function unavailable(message: string, outcome?: CommandOutcome): ArrowportError {

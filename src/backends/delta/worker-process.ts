@@ -58,6 +58,7 @@ class Worker implements WorkerProcess {
   isInstalling = false;
   readonly #options: WorkerProcessOptions;
   readonly #supervised: SupervisedProcess;
+  readonly #closing = new AbortController();
   #folder: string | undefined;
   #socketPath = '';
   #starts = 0;
@@ -106,6 +107,7 @@ class Worker implements WorkerProcess {
   }
 
   async close(graceMs: number): Promise<void> {
+    this.#closing.abort();
     await this.#supervised.stop(graceMs);
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true });
   }
@@ -138,6 +140,7 @@ class Worker implements WorkerProcess {
         cacheFolder: this.#options.cacheFolder,
         environment: this.#options.environment,
         python: this.#options.python,
+        signal: this.#closing.signal,
         onProgress: (line) => {
           this.isInstalling = true;
           this.#options.log('info', line, {});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -116,6 +116,20 @@ describe('the Delta side of a server', { skip: skipWithoutPython }, () => {
       assert.ok(Date.now() < deadline, reasons);
       reasons = JSON.stringify((await getJson(server, '/health/ready')).body['reasons']);
     }
+  });
+
+  test('a server that is stopped while that environment is being made does not wait for it', async (t) => {
+    const folder = makeTempFolder(t);
+    const python =
+      '#!/bin/sh\n[ "$1" = -c ] && { /bin/sleep 1; echo 3.12.0-test; exit; }\nexec /bin/sleep 60\n';
+    writeFileSync(join(folder, 'python3'), python, { mode: 0o755 });
+    const config = 'streams: {d: {storage_backend: delta}}\n';
+    const server = await startServer(t, { config, env: { ARROWPORT_CACHE: folder, PATH: folder } });
+    while ((await getJson(server, '/health/ready')).status === 200) await sleep(20);
+    const startedAt = performance.now();
+    assert.equal(await server.stop(), 0);
+    assert.ok(performance.now() - startedAt < 5000);
+    assert.deepEqual(readdirSync(folder), ['python3']);
   });
 });
 
