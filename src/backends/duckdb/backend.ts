@@ -14,6 +14,8 @@ import { SessionPool } from './session-pool.ts';
 import { internalSchema, TableCatalog } from './table-catalog.ts';
 
 const defaultRetentionHours = 168;
+/** How long closing waits for loads that are being ended. */
+const closePatienceMs = 10_000;
 
 /** A table of the database file, as listings show it. */
 export interface ListedTable extends TableDescription {
@@ -61,6 +63,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
   readonly #options: DuckDbBackendOptions;
   #parts: OpenParts | null = null;
   #running = 0;
+  #onIdle: (() => void) | null = null;
   #invalidated = false;
   #reopening: Promise<void> | null = null;
 
@@ -113,6 +116,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
       if (!open) return;
       open = false;
       this.#running -= 1;
+      if (this.#running === 0) this.#onIdle?.();
       this.#noteFailure(failure);
       ended();
     };
@@ -180,12 +184,24 @@ class EmbeddedDuckDb implements DuckDbBackend {
     const parts = this.#parts;
     this.#parts = null;
     if (parts === null) return;
+    await this.#loadsEnded();
     parts.questions.closeSync();
     parts.catalog.close();
     parts.ledger.close();
     parts.memory?.close();
     await parts.sessions.close();
     await parts.database.close();
+  }
+
+  /** Loads take back what they began, which needs their connections. */
+  async #loadsEnded(): Promise<void> {
+    if (this.#running === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onIdle = resolve;
+    const timer = setTimeout(resolve, closePatienceMs);
+    await promise;
+    clearTimeout(timer);
+    this.#onIdle = null;
   }
 
   async #ask(sql: string): Promise<unknown[][]> {

@@ -71,7 +71,14 @@ class DuckDbLoad implements Load {
     this.#target = target;
     this.#dictionaries = createDictionaryStore(request.schema, context.limits);
     this.#decodesAhead = request.schema.fields.some(hasDictionary) ? 0 : decodesAhead;
+    request.signal?.addEventListener('abort', this.#onGone, { once: true });
   }
+
+  /** Ends the INSERT that is running; a COMMIT is never interrupted. */
+  readonly #onGone = (): void => {
+    this.#failure ??= this.#request.signal?.reason;
+    if (this.#inserting !== null) this.#target.interrupt();
+  };
 
   async write(message: IpcMessage): Promise<void> {
     this.#bytes += message.bytes;
@@ -209,6 +216,7 @@ class DuckDbLoad implements Load {
 
   async #close(failure: unknown): Promise<void> {
     this.#over = true;
+    this.#request.signal?.removeEventListener('abort', this.#onGone);
     this.#group.release();
     this.#dictionaries.close();
     await this.#target.close();
