@@ -89,3 +89,23 @@ print(json.dumps({"receipts": [json.loads(reader.read().to_pybytes())], "error":
   assert.equal(error, null);
   assert.equal(receipts[0]?.rows_processed, 20);
 });
+
+test(
+  'a load that is being inserted when the grace is over is ended, and its table goes with it',
+  needsPython,
+  async (t) => {
+    const server = await startServer(t, {
+      config: 'shutdown_grace_seconds: 0\nstreams: {s: {chunk_size: 1024}}\n',
+    });
+    const body = await arrowBytes('table = pa.table({"x": np.random.default_rng(2).random(3000000)})', {
+      batchRows: 100_000,
+    });
+    const running = openIngest(server, 's');
+    running.write(body.subarray(0, -8));
+    await sleep(300);
+    assert.equal(await server.stop(), 0);
+    assert.deepEqual(await queryFile(server, "select count(*) from duckdb_tables() where table_name = 's'"), [
+      [0],
+    ]);
+  },
+);
