@@ -17,10 +17,10 @@ export interface CliOptions {
 
 export const mainPath: string = join(repositoryRoot, 'src', 'main.ts');
 
-/** This process’s environment without what would configure Arrowport or colour: Node shows none where it finds a CI. */
+/** This process's environment without what would configure Arrowport or colour. */
 export function cleanEnvironment(): Record<string, string> {
   const kept = Object.entries(process.env).filter(
-    ([name, value]) => value !== undefined && !/^(ARROWPORT_|NO_COLOR$|FORCE_COLOR$|CI$|TEAMCITY_VERSION$|TF_BUILD$)/.test(name),
+    ([name, value]) => value !== undefined && !/^(ARROWPORT_|NO_COLOR$|FORCE_COLOR$)/.test(name),
   );
   return Object.fromEntries(kept) as Record<string, string>;
 }

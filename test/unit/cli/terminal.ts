@@ -3,6 +3,9 @@ import { cleanEnvironment, mainPath } from './run-cli.ts';
 
 const program = `
 import json, os, pty, sys
+# What would turn colour off by being there at all is not merely set to nothing.
+for name in ("CI", "TEAMCITY_VERSION", "TF_BUILD"):
+    os.environ.pop(name, None)
 chunks = []
 def read(fd):
     chunks.append(os.read(fd, 65536))
