@@ -46,7 +46,8 @@ export class ByteSource {
   async take(length: number): Promise<Uint8Array> {
     const available = this.#chunk.byteLength - this.#offset;
     if (available >= length) {
-      const taken = this.#chunk.slice(this.#offset, this.#offset + length);
+      // A Buffer's own `slice` would be a view that keeps the whole chunk alive.
+      const taken = new Uint8Array(this.#chunk.subarray(this.#offset, this.#offset + length));
       this.#offset += length;
       return taken;
     }

@@ -1,6 +1,7 @@
 import type { ArrayData } from '../core/array-data.ts';
 import type { ArrowField, ArrowType } from '../core/schema.ts';
 import { ArrowportError } from '../errors.ts';
+import { fixedByteWidth } from './array-layout.ts';
 import {
   type ArrayGatherer,
   BinaryLayout,
@@ -87,24 +88,9 @@ function createLayout(field: ArrowField): Layout {
 
 /** Bytes of one value of a fixed-width type. */
 export function byteWidth(type: ArrowType): number {
-  switch (type.kind) {
-    case 'int':
-    case 'float':
-    case 'decimal':
-    case 'time':
-      return type.bitWidth / 8;
-    case 'fixed-size-binary':
-      return type.byteWidth;
-    case 'date':
-      return type.unit === 'day' ? 4 : 8;
-    case 'timestamp':
-    case 'duration':
-      return 8;
-    case 'interval':
-      return { 'year-month': 4, 'day-time': 8, 'month-day-nano': 16 }[type.unit];
-    default:
-      throw new ArrowportError('TYPE_UNSUPPORTED', `Values of type ${type.kind} have no fixed width.`);
-  }
+  const width = fixedByteWidth(type);
+  if (width !== null) return width;
+  throw new ArrowportError('TYPE_UNSUPPORTED', `Values of type ${type.kind} have no fixed width.`);
 }
 
 class PlainGatherer implements ArrayGatherer {
