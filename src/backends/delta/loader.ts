@@ -35,15 +35,19 @@ export async function beginLoad(
   const commitId = ulid();
   const opened = await client.openLoad(
     location,
-    { app_id: applicationId(request.options.idempotencyKey), commit_id: commitId },
+    {
+      app_id: applicationId(request.options.idempotencyKey),
+      commit_id: commitId,
+      keys_since: Math.max(0, Math.floor(Date.now() - settings.keyRetentionHours * HOUR_MS)),
+    },
     { requestId: request.requestId },
   );
   const { stream } = opened;
   try {
-    const replay = opened.replay === null ? null : readReplay(opened.replay, request, settings);
-    if (replay !== null) {
+    if (opened.replay !== null) {
+      const replay = readReplay(opened.replay, request);
       await stream.abort();
-      return new ReplayedLoad(replay);
+      return new ReplayedLoad(replay.result, replay.first);
     }
     await stream.plan(
       planLoad(request, opened.table === null ? null : readTableState(opened.table), settings),
@@ -53,14 +57,13 @@ export async function beginLoad(
     await stream.abort();
     throw error;
   }
-  return new DeltaLoad(stream, request, commitId, settings, onCommit);
+  return new DeltaLoad(stream, request, commitId, onCommit);
 }
 
 class DeltaLoad implements Load {
   readonly #stream: LoadStream;
   readonly #request: LoadRequest;
   readonly #commitId: string;
-  readonly #settings: LoadSettings;
   readonly #onCommit: (commit: DeltaCommit) => void;
   readonly #startedAt = performance.now();
   #rows = 0;
@@ -71,13 +74,11 @@ class DeltaLoad implements Load {
     stream: LoadStream,
     request: LoadRequest,
     commitId: string,
-    settings: LoadSettings,
     onCommit: (commit: DeltaCommit) => void,
   ) {
     this.#stream = stream;
     this.#request = request;
     this.#commitId = commitId;
-    this.#settings = settings;
     this.#onCommit = onCommit;
   }
 
@@ -107,8 +108,7 @@ class DeltaLoad implements Load {
     });
     const version = readNumber(result, 'version');
     const info = readObject(result, 'info');
-    if (readFlag(result, 'replayed'))
-      return readReplay({ version, info }, this.#request, this.#settings) ?? lost();
+    if (readFlag(result, 'replayed')) return readReplay({ version, info }, this.#request).result;
     this.#report(version, info, readNumber(result, 'retries'), commitStartedAt);
     // Only what was known before the commit is kept with it, and a replay must answer the same as the first time.
     const kept = this.#request.options.idempotencyKey === null ? {} : { durationMs };
@@ -138,10 +138,12 @@ class DeltaLoad implements Load {
 
 /** A load whose key was committed before: takes every message and writes none. */
 class ReplayedLoad implements Load {
+  readonly replays: ReplayedCommit;
   readonly #result: CommitResult;
 
-  constructor(result: CommitResult) {
+  constructor(result: CommitResult, first: ReplayedCommit) {
     this.#result = result;
+    this.replays = first;
   }
 
   async write(message: IpcMessage): Promise<void> {
@@ -162,15 +164,12 @@ function applicationId(key: string | null): string | null {
 
 const HOUR_MS = 3_600_000;
 
-/** The result of the key's first commit; null when it is older than keys are kept. Throws IDEMPOTENCY_CONFLICT. */
+/** The result of the key's first commit. Throws IDEMPOTENCY_CONFLICT. */
 function readReplay(
   replay: NonNullable<OpenedLoad['replay']>,
   request: LoadRequest,
-  settings: LoadSettings,
-): CommitResult | null {
+): { readonly result: CommitResult; readonly first: ReplayedCommit } {
   const { version, info } = replay;
-  const timestamp = numberOf(info, 'timestamp');
-  if (timestamp > 0 && Date.now() - timestamp > settings.keyRetentionHours * HOUR_MS) return null;
   const stream = info['arrowport.stream'];
   const mode = info['arrowport.mode'];
   const sameStream = stream === undefined || stream === request.route.stream;
@@ -186,17 +185,11 @@ function readReplay(
     bytes: numberOf(info, 'arrowport.bytes'),
     durationMs: numberOf(info, 'arrowport.duration_ms'),
   };
-  return { rows: numberOf(info, 'arrowport.rows'), version, commitId: first.commitId, replay: first };
+  const rows = numberOf(info, 'arrowport.rows');
+  return { result: { rows, version, commitId: first.commitId, replay: first }, first };
 }
 
 function numberOf(info: WireObject, name: string): number {
   const value = info[name];
   return typeof value === 'number' ? value : 0;
-}
-
-function lost(): never {
-  throw new ArrowportError(
-    'COMMIT_CONFLICT',
-    'A load with the same key was committed meanwhile; send it again.',
-  );
 }

@@ -38,6 +38,7 @@ class CommitPlan:
     app_id: str | None
     meta: dict[str, Any]
     max_retries: int
+    keys_since: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
 
     def properties(self, base_version: int) -> CommitProperties:
@@ -70,8 +71,10 @@ class Committed:
     changed: bool = True
 
 
-def find_replay(cached: CachedTable, table: DeltaTable, app_id: str | None) -> Committed | None:
-    """The commit that this key already made in this table."""
+def find_replay(
+    cached: CachedTable, table: DeltaTable, app_id: str | None, since: int = 0
+) -> Committed | None:
+    """The commit that this key already made in this table, at ``since`` (ms since 1970) or later."""
     if app_id is None:
         return None
     base = table.transaction_version(app_id)
@@ -80,6 +83,8 @@ def find_replay(cached: CachedTable, table: DeltaTable, app_id: str | None) -> C
     found = find_commit(cached.location, base, APP_ID, app_id)
     if found is None:
         return Committed(version=base + 1, info={}, replayed=True)
+    if int(found[1].get("timestamp") or since) < since:
+        return None
     return Committed(version=found[0], info=found[1], replayed=True)
 
 
@@ -102,7 +107,7 @@ def commit_with_retries(
             time.sleep(_FIRST_BACKOFF_SECONDS * 2 ** (number - 1) * random.uniform(0.5, 1.5))
         with cached.commit_lock if exclusive else nullcontext():
             table = cached.latest() if exclusive else cached.snapshot()
-            replay = None if table is None else find_replay(cached, table, plan.app_id)
+            replay = None if table is None else find_replay(cached, table, plan.app_id, plan.keys_since)
             if replay is not None:
                 return replay
             base = -1 if table is None else table.version()

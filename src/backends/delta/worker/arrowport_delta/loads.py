@@ -82,7 +82,7 @@ def load(context: Context) -> dict[str, Any]:
     connection = context.connection
     app_id = args.find_text("app_id")
     table = cached.latest()
-    replay = None if table is None else find_replay(cached, table, app_id)
+    replay = None if table is None else find_replay(cached, table, app_id, args.integer("keys_since", 0))
     connection.send(
         {
             "table": None if table is None else describe_state(table),
@@ -130,6 +130,7 @@ def _run(
             app_id=app_id,
             meta=dict(incoming.end_meta),
             max_retries=plan_args.integer("max_commit_retries", 3),
+            keys_since=context.args.integer("keys_since", 0),
             extra=extra,
         )
 
