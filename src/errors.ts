@@ -121,6 +121,57 @@ export const errorTable = {
     title: 'The table has no such version',
     remedy: 'Ask the history for the versions there are.',
   },
+  QUERY_INVALID: {
+    outcome: 'rejected',
+    http: 400,
+    grpc: 'INVALID_ARGUMENT',
+    title: 'The SQL statement cannot be run',
+    remedy: 'Correct the statement or its parameters; position is the character that the error is about.',
+  },
+  QUERY_FORBIDDEN: {
+    outcome: 'rejected',
+    http: 403,
+    grpc: 'PERMISSION_DENIED',
+    title: 'The statement does what SQL may not do here',
+    remedy:
+      'Send one statement a call that only reads; writing to tables takes a token with the scope admin.',
+  },
+  QUERY_TIMEOUT: {
+    outcome: 'retryable',
+    http: 504,
+    grpc: 'DEADLINE_EXCEEDED',
+    title: 'The query took longer than it may',
+    remedy:
+      'Ask for less at once, or allow more time: timeout_ms in the request, query.timeout_ms at the server.',
+  },
+  RESULT_TOO_LARGE: {
+    outcome: 'rejected',
+    http: 413,
+    grpc: 'RESOURCE_EXHAUSTED',
+    title: 'The result is over a limit of the server',
+    remedy: 'Ask for fewer rows or columns, or raise the limit named in the error.',
+  },
+  TICKET_INVALID: {
+    outcome: 'rejected',
+    http: 400,
+    grpc: 'INVALID_ARGUMENT',
+    title: 'The ticket is not one of this server, or has expired',
+    remedy: 'Ask for the flight info again, and use its ticket soon.',
+  },
+  HANDLE_NOT_FOUND: {
+    outcome: 'rejected',
+    http: 404,
+    grpc: 'NOT_FOUND',
+    title: 'There is no such statement, transaction or session',
+    remedy: 'Begin again: it was closed, or was idle for too long.',
+  },
+  TABLE_EXISTS: {
+    outcome: 'rejected',
+    http: 409,
+    grpc: 'ALREADY_EXISTS',
+    title: 'The table exists already',
+    remedy: 'Choose another name, or append to the table or replace it.',
+  },
   OPTION_INVALID: {
     outcome: 'rejected',
     http: 422,
@@ -220,7 +271,7 @@ export interface ErrorDetails {
   readonly retryAfterMs?: number;
   /** 1-based line in the config file. */
   readonly line?: number;
-  /** 1-based column in the config file. */
+  /** 1-based: the column in the config file, or the character of the SQL statement. */
   readonly position?: number;
 }
 

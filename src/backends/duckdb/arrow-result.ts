@@ -1,14 +1,9 @@
 import type { DuckDBResult } from '@duckdb/node-api';
 import { createArrayGatherer, plainField } from '../../arrow/encode-gatherer.ts';
 import type { ArrayData } from '../../core/array-data.ts';
+import type { ArrowBatch } from '../../core/query.ts';
 import type { ArrowSchema } from '../../core/schema.ts';
 import { openArrowExport } from './native/arrow-export.ts';
-
-/** A record batch in memory. */
-export interface ArrowBatch {
-  readonly columns: readonly ArrayData[];
-  readonly rows: number;
-}
 
 /** A query result as Arrow. */
 export interface ArrowResult {
