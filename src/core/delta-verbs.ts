@@ -1,4 +1,5 @@
 import { ArrowportError } from '../errors.ts';
+import { ANYONE, requireScope, requireStream } from './auth.ts';
 import type { DeltaAccess, DeltaCallContext, DeltaTables } from './delta.ts';
 import {
   findCount,
@@ -56,7 +57,11 @@ export const deltaVerbs = {
     name: 'list',
     description: 'Lists the Delta tables: {"tables": [{name, version, files, bytes, rows}]}.',
     ofTable: false,
-    run: async (tables, _table, _options, context) => ({ tables: await tables.list(context) }),
+    run: async (tables, _table, _options, context) => {
+      const { caller = ANYONE } = context;
+      const listed = await tables.list(context);
+      return { tables: listed.filter(({ name }) => caller.mayUseStream(name)) };
+    },
   },
   info: {
     ...nothing,
@@ -216,7 +221,10 @@ export const deltaVerbs = {
   },
 } as const satisfies Record<string, DeltaVerb>;
 
-/** Runs a verb with a client's options. `table` is passed over where the verb is of no table. */
+/**
+ * Runs a verb with a client's options. `table` is passed over where the verb is of no table. Throws FORBIDDEN besides
+ * what the verb throws.
+ */
 export async function runDeltaVerb(
   access: DeltaAccess,
   verb: DeltaVerb,
@@ -224,6 +232,9 @@ export async function runDeltaVerb(
   options: OptionValues,
   context: DeltaCallContext,
 ): Promise<object> {
+  const { caller = ANYONE } = context;
+  requireScope(caller, verb.changes ? 'admin' : 'read');
+  if (verb.ofTable) requireStream(caller, table ?? '');
   refuseUnknownOptions(options, Object.keys(verb.options));
   const name = verb.ofTable ? readStreamName(table ?? '') : '';
   const result = await verb.run(await access.tables(), name, options, context);

@@ -1,9 +1,13 @@
+import type { Caller } from './auth.ts';
+
 /** A JSON object as the worker gives it. */
 type JsonObject = { readonly [name: string]: unknown };
 
 /** Who asks, and how to break the request off. */
 export interface DeltaCallContext {
   readonly requestId: string;
+  /** Left out by the server's own calls, which may do everything. */
+  readonly caller?: Caller;
   readonly signal?: AbortSignal;
 }
 

@@ -1,3 +1,4 @@
+import type { Caller } from './auth.ts';
 import type { MergeClauses } from './backend.ts';
 import type { BodyAllocator, IpcLimits, IpcStream } from './ipc-message.ts';
 import type { BackendKind, CommitReceipt } from './receipt.ts';
@@ -10,6 +11,8 @@ export interface IngestRequest {
   readonly stream: string;
   readonly transport: Transport;
   readonly requestId: string;
+  /** Who sends the load; left out by tools that ask nobody. */
+  readonly caller?: Caller;
   /** Forces a backend, whatever the route says. */
   readonly backend: BackendKind | null;
   readonly mode: WriteMode | null;

@@ -11,6 +11,8 @@ export interface LoadIdentity {
   readonly table: string;
   readonly backend: BackendKind;
   readonly transport: Transport;
+  /** Who sends the load; absent where nobody was asked. */
+  readonly caller?: string;
 }
 
 /** Watches the ingest path; its methods never throw and never wait. */

@@ -75,7 +75,18 @@ export function createIngestor(options: IngestorOptions): Ingestor {
   };
 }
 
-function identify({ requestId, stream, transport }: IngestRequest, { route }: LoadPlan): LoadIdentity {
+function identify(
+  { requestId, stream, transport, caller }: IngestRequest,
+  { route }: LoadPlan,
+): LoadIdentity {
   const table = describeTable(route.table);
-  return Object.freeze({ requestId, stream, label: route.label, table, backend: route.backend, transport });
+  return Object.freeze({
+    requestId,
+    stream,
+    label: route.label,
+    table,
+    backend: route.backend,
+    transport,
+    ...(caller === undefined ? {} : { caller: caller.name }),
+  });
 }

@@ -1,3 +1,4 @@
+import { ANYONE, requireStream } from '../core/auth.ts';
 import type { LoadOptions } from '../core/backend.ts';
 import type { IngestRequest } from '../core/ingest.ts';
 import type { BackendKind } from '../core/receipt.ts';
@@ -15,6 +16,7 @@ export interface LoadPlan {
 export type PlannedRequest = Pick<
   IngestRequest,
   | 'stream'
+  | 'caller'
   | 'tableHint'
   | 'deltaTable'
   | 'backend'
@@ -26,7 +28,7 @@ export type PlannedRequest = Pick<
   | 'merge'
 >;
 
-/** Resolves a request against the routes in force. Throws STREAM_NAME_INVALID, OPTION_INVALID. */
+/** Resolves a request against the routes in force. Throws STREAM_NAME_INVALID, OPTION_INVALID, FORBIDDEN. */
 export function planLoad(request: PlannedRequest, routes: RouteTable): LoadPlan {
   const route = forceBackend(resolve(request, routes), request.backend);
   const options: LoadOptions = {
@@ -41,11 +43,21 @@ export function planLoad(request: PlannedRequest, routes: RouteTable): LoadPlan 
   return { route, options };
 }
 
-function resolve({ stream, tableHint, deltaTable }: PlannedRequest, routes: RouteTable): Route {
-  if (deltaTable !== undefined) return { ...routes.resolveDeltaTable(deltaTable), stream };
+function resolve(
+  { stream, tableHint, deltaTable, caller = ANYONE }: PlannedRequest,
+  routes: RouteTable,
+): Route {
+  requireStream(caller, stream);
+  if (deltaTable !== undefined) {
+    requireStream(caller, deltaTable);
+    return { ...routes.resolveDeltaTable(deltaTable), stream };
+  }
   const route = routes.resolve(stream);
   if (tableHint === undefined || describeTable(route.table) === tableHint) return route;
-  if (route.label === null) return { ...routes.resolve(tableHint), stream };
+  if (route.label === null) {
+    requireStream(caller, tableHint);
+    return { ...routes.resolve(tableHint), stream };
+  }
   throw new ArrowportError(
     'OPTION_INVALID',
     `The stream ${stream} is routed to ${describeTable(route.table)}, not to ${tableHint}: leave the table out or correct it.`,

@@ -15,12 +15,13 @@ interface Room {
 }
 
 const ground = ['core'];
-const tools = [...ground, 'arrow', 'router', 'processes', 'telemetry', 'component config'];
+const tools = [...ground, 'auth', 'arrow', 'router', 'processes', 'telemetry', 'component config'];
 
 const rooms: readonly Room[] = [
   { name: 'core', files: /^(core\/|errors\.ts$)/, mayImport: [] },
   { name: 'config', files: /^config\//, mayImport: tools },
   { name: 'component config', files: /\/config\.ts$/, mayImport: [...ground, 'router'] },
+  { name: 'auth', files: /^auth\//, mayImport: [...ground, 'router', 'component config'] },
   { name: 'arrow', files: /^arrow\//, mayImport: [...ground, 'component config'] },
   { name: 'router', files: /^router\//, mayImport: [...ground, 'component config'] },
   { name: 'processes', files: /^processes\//, mayImport: [...ground, 'component config'] },
@@ -87,6 +88,7 @@ const homes: Readonly<Record<string, RegExp>> = {
   '@fastify/swagger': /^endpoints\/http\//,
   '@grpc/grpc-js': /^(endpoints\/flight|cli)\//,
   protobufjs: /^(endpoints\/flight|cli)\//,
+  jose: /^auth\//,
   zod: /(^config\/|\/config\.ts$)/,
   yaml: /^config\//,
   commander: /^cli\//,

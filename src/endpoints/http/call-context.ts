@@ -4,5 +4,10 @@ import type { DeltaCallContext } from '../../core/delta.ts';
 /** Who asks, for calls behind the door; its signal fires when the client is gone. */
 export function contextOf(request: FastifyRequest): DeltaCallContext {
   const signal = request.bodySource?.signal;
-  return { requestId: request.id, ...(signal === undefined ? {} : { signal }) };
+  const { caller } = request;
+  return {
+    requestId: request.id,
+    ...(caller === undefined ? {} : { caller }),
+    ...(signal === undefined ? {} : { signal }),
+  };
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Scope } from '../../core/auth.ts';
 import type { OptionValues } from '../../core/delta-options.ts';
 import { type DeltaVerb, deltaVerbs, runDeltaVerb } from '../../core/delta-verbs.ts';
 import { createArrowBody } from './arrow-body.ts';
@@ -23,17 +24,23 @@ import { createRequestBody } from './request-body.ts';
 
 type TableParams = { Params: { table: string } };
 
+const tableAccess = (...scopes: readonly Scope[]) => ({ access: { scopes, streamParameter: 'table' } });
+
 const { list, info, history, ...posted } = deltaVerbs;
 
 /** Registers every route under `/delta`. */
 export function registerDeltaRoutes(app: FastifyInstance, deps: HttpEndpointDeps, held: HeldBytes): void {
   const ingest = createIngestHandler(deps, held, deltaIngestDoor);
   const merge = createIngestHandler(deps, held, deltaMergeDoor);
-  app.post<TableParams>('/delta/:table', { schema: deltaIngestSchema }, (request, reply) =>
-    ingest(request, reply, request.params.table),
+  app.post<TableParams>(
+    '/delta/:table',
+    { schema: deltaIngestSchema, config: tableAccess('ingest') },
+    (request, reply) => ingest(request, reply, request.params.table),
   );
-  app.post<TableParams>('/delta/:table/merge', { schema: deltaMergeSchema }, (request, reply) =>
-    merge(request, reply, request.params.table),
+  app.post<TableParams>(
+    '/delta/:table/merge',
+    { schema: deltaMergeSchema, config: tableAccess('ingest', 'admin') },
+    (request, reply) => merge(request, reply, request.params.table),
   );
   registerDescriptions(app, deps);
   registerRows(app, deps);
@@ -41,7 +48,7 @@ export function registerDeltaRoutes(app: FastifyInstance, deps: HttpEndpointDeps
 }
 
 function registerDescriptions(app: FastifyInstance, { delta }: HttpEndpointDeps): void {
-  app.get('/delta', { schema: verbSchema(list) }, (request) => {
+  app.get('/delta', { schema: verbSchema(list), config: { access: { scopes: ['read'] } } }, (request) => {
     refuseUnknownQuery(request.query, []);
     return runDeltaVerb(delta, list, null, {}, contextOf(request));
   });
@@ -49,33 +56,45 @@ function registerDescriptions(app: FastifyInstance, { delta }: HttpEndpointDeps)
     refuseUnknownQuery(request.query, []);
     return runDeltaVerb(delta, info, request.params.table, {}, contextOf(request));
   };
-  app.get<TableParams>('/delta/:table', { schema: verbSchema(info) }, describe);
-  app.get<TableParams>('/delta/:table/info', { schema: verbSchema(info, 'Path') }, describe);
-  app.get<TableParams>('/delta/:table/history', { schema: verbSchema(history) }, (request) => {
-    refuseUnknownQuery(request.query, ['limit']);
-    const limit = findQueryCount(request.query as OptionValues, 'limit') ?? null;
-    return runDeltaVerb(delta, history, request.params.table, { limit }, contextOf(request));
-  });
+  app.get<TableParams>('/delta/:table', { schema: verbSchema(info), config: tableAccess('read') }, describe);
+  app.get<TableParams>(
+    '/delta/:table/info',
+    { schema: verbSchema(info, 'Path'), config: tableAccess('read') },
+    describe,
+  );
+  app.get<TableParams>(
+    '/delta/:table/history',
+    { schema: verbSchema(history), config: tableAccess('read') },
+    (request) => {
+      refuseUnknownQuery(request.query, ['limit']);
+      const limit = findQueryCount(request.query as OptionValues, 'limit') ?? null;
+      return runDeltaVerb(delta, history, request.params.table, { limit }, contextOf(request));
+    },
+  );
 }
 
 function registerRows(app: FastifyInstance, { delta }: HttpEndpointDeps): void {
-  app.get<TableParams>('/delta/:table/rows', { schema: rowsSchema }, (request, reply) =>
-    sendRows(delta, request, reply, request.params.table, null),
+  app.get<TableParams>(
+    '/delta/:table/rows',
+    { schema: rowsSchema, config: tableAccess('read') },
+    (request, reply) => sendRows(delta, request, reply, request.params.table, null),
   );
   app.get<{ Params: { table: string; version: string } }>(
     '/delta/:table/version/:version',
-    { schema: versionSchema },
+    { schema: versionSchema, config: tableAccess('read') },
     (request, reply) => sendRows(delta, request, reply, request.params.table, request.params.version),
   );
-  app.get<TableParams>('/delta/:table/changes', { schema: changesSchema }, (request, reply) =>
-    sendChanges(delta, request, reply, request.params.table),
+  app.get<TableParams>(
+    '/delta/:table/changes',
+    { schema: changesSchema, config: tableAccess('read') },
+    (request, reply) => sendChanges(delta, request, reply, request.params.table),
   );
 }
 
 function registerVerb(app: FastifyInstance, deps: HttpEndpointDeps, verb: DeltaVerb): void {
   app.post<TableParams>(
     `/delta/:table/${verb.name}`,
-    { schema: verbSchema(verb) },
+    { schema: verbSchema(verb), config: tableAccess(verb.changes ? 'admin' : 'read') },
     async (request, reply) => {
       refuseUnknownQuery(request.query, []);
       const options = await readOptions(request, reply, deps);

@@ -34,7 +34,7 @@ export async function sendRows(
     ...(timestamp === undefined ? {} : { timestamp }),
   };
   const tables = await access.tables();
-  return send(reply, await tables.read(table, options, contextOf(request)), answer);
+  return send(reply, await tables.read(table, { ...options, ...head(request) }, contextOf(request)), answer);
 }
 
 /** Answers the changes of a table between two versions. */
@@ -57,7 +57,16 @@ export async function sendChanges(
     ...(to === undefined ? {} : { to }),
   };
   const tables = await access.tables();
-  return send(reply, await tables.changes(table, options, contextOf(request)), answer);
+  return send(
+    reply,
+    await tables.changes(table, { ...options, ...head(request) }, contextOf(request)),
+    answer,
+  );
+}
+
+/** HEAD wants the headers, and what would be wrong with the request, but no row is read for it. */
+function head(request: FastifyRequest): { limit?: 0 } {
+  return request.method === 'HEAD' ? { limit: 0 } : {};
 }
 
 function readSelection(query: OptionValues): Pick<ReadOptions, 'columns' | 'filter' | 'limit'> {

@@ -1,3 +1,4 @@
+import type { Authenticator } from '../../core/auth.ts';
 import type { DeltaAccess } from '../../core/delta.ts';
 import type { Ingestor, IngestRequest, StreamResources } from '../../core/ingest.ts';
 import type { IpcStream } from '../../core/ipc-message.ts';
@@ -22,6 +23,8 @@ export interface HttpEndpointDeps {
   readonly operations: Operations;
   readonly delta: DeltaAccess;
   readonly observer: IngestObserver;
+  /** Tells who calls; every caller may do everything where it is left out. */
+  readonly authenticator?: Authenticator;
   readonly logger: Logger;
   /** `arrowport_active_connections{transport="http"}`. */
   readonly connections: { inc(): void; dec(): void };

@@ -1,8 +1,10 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
+import { openDoor } from '../../core/auth.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { guardRequests } from './access.ts';
 import { registerDeltaRoutes } from './delta-routes.ts';
 import type { HttpEndpointDeps } from './deps.ts';
 import { answerBadUrl, answerClientError, answerFailures } from './failures.ts';
@@ -98,6 +100,7 @@ function createApp(deps: HttpEndpointDeps, traffic: Traffic): FastifyInstance {
 
   const routes = listRoutes(app);
   watchRequests(app, traffic);
+  guardRequests(app, deps.authenticator ?? openDoor);
   logRequests(app, deps.logger);
   answerFailures(app, deps.observer, routes);
   collectOpenApi(app, deps.operations.version);

@@ -4,6 +4,7 @@ import type { IngestRequest, StreamResources } from '../../core/ingest.ts';
 import type { IpcStream } from '../../core/ipc-message.ts';
 import { readStreamName } from '../../core/stream-name.ts';
 import { ArrowportError, toArrowportError } from '../../errors.ts';
+import { callerOf, type RouteAccess } from './access.ts';
 import { type ArrowBody, createArrowBody } from './arrow-body.ts';
 import type { BodyDecided, HttpEndpointDeps, HttpSettings } from './deps.ts';
 import type { HeldBytes } from './held-bytes.ts';
@@ -35,6 +36,8 @@ export type IngestHandler = (
   name: string,
 ) => Promise<FastifyReply>;
 
+const ingestAccess: RouteAccess = { scopes: ['ingest'], streamParameter: 'stream' };
+
 const streamDoor: IngestDoor = { queryNames: [], readRequest: () => ({}), readJson: readJsonBatch };
 
 /** Makes the handler of an ingest route. */
@@ -64,12 +67,14 @@ export function registerIngestRoutes(app: FastifyInstance, deps: HttpEndpointDep
   for (const prefix of ['/ingest', '/stream']) {
     app.post<{ Params: { stream: string } }>(
       `${prefix}/:stream`,
-      { schema: ingestSchema(prefix) },
+      { schema: ingestSchema(prefix), config: { access: ingestAccess } },
       (request, reply) => ingest(request, reply, request.params.stream),
     );
     // A name with a slash in it is an impossible name, not another route.
-    app.post<{ Params: { '*': string } }>(`${prefix}/*`, { schema: { hide: true } }, (request, reply) =>
-      ingest(request, reply, request.params['*']),
+    app.post<{ Params: { '*': string } }>(
+      `${prefix}/*`,
+      { schema: { hide: true }, config: { access: { scopes: ['ingest'] } } },
+      (request, reply) => ingest(request, reply, request.params['*']),
     );
   }
 }
@@ -104,6 +109,7 @@ async function prepare(
     { maxBodyBytes: settings.maxBodyBytes, idleTimeoutMs: settings.idleTimeoutSeconds * 1000 },
     settings,
   );
+  const caller = callerOf(request);
   const decided = await decide(format, arrow, settings, held, door).catch((error) => {
     arrow.close();
     throw error;
@@ -120,6 +126,7 @@ async function prepare(
       requestId: request.id,
       mode: null,
       idempotencyKey,
+      caller,
       signal: body.signal,
       ...decided.part,
       ...own,

@@ -1,5 +1,6 @@
 import swagger from '@fastify/swagger';
 import type { FastifyInstance } from 'fastify';
+import type { RouteAccess } from './access.ts';
 import { deltaSharedSchemas } from './delta-json-schemas.ts';
 import { renderDocsPage } from './docs-page.ts';
 import { sharedSchemas } from './json-schemas.ts';
@@ -32,6 +33,9 @@ export function collectOpenApi(app: FastifyInstance, version: string): void {
   });
 }
 
+/** Whoever has credentials of any scope may read what there is. */
+const known: { access: RouteAccess } = { access: { scopes: [] } };
+
 /** Registers `GET /openapi.json` and `GET /docs`, both made once, when first asked for. */
 export function registerOpenApiRoutes(app: FastifyInstance): void {
   let json: string | undefined;
@@ -40,10 +44,10 @@ export function registerOpenApiRoutes(app: FastifyInstance): void {
     json ??= JSON.stringify(app.swagger());
     return json;
   };
-  app.get('/openapi.json', { schema: openApiSchema }, async (_request, reply) =>
+  app.get('/openapi.json', { schema: openApiSchema, config: known }, async (_request, reply) =>
     reply.header('content-type', 'application/json; charset=utf-8').send(readJson()),
   );
-  app.get('/docs', { schema: docsSchema }, async (_request, reply) => {
+  app.get('/docs', { schema: docsSchema, config: known }, async (_request, reply) => {
     page ??= renderDocsPage(JSON.parse(readJson()));
     return reply.header('content-type', 'text/html; charset=utf-8').send(page);
   });

@@ -9,24 +9,32 @@ export const servedWhileDraining: ReadonlySet<string> = new Set([
   '/metrics',
 ]);
 
+const open = { access: { scopes: 'open' } } as const;
+
 /** Registers `/health/live`, `/health/ready`, `/metrics` and `POST /admin/reload`. */
 export function registerOperationsRoutes(
   app: FastifyInstance,
   operations: Operations,
   isDraining: () => boolean,
 ): void {
-  app.get('/health/live', { schema: livenessSchema }, async () => ({ status: 'live' }));
+  app.get('/health/live', { schema: livenessSchema, config: open }, async () => ({ status: 'live' }));
 
-  app.get('/health/ready', { schema: readinessSchema }, async (_request, reply) => {
+  app.get('/health/ready', { schema: readinessSchema, config: open }, async (_request, reply) => {
     const reasons = isDraining() ? ['the server is shutting down'] : await operations.readiness();
     if (reasons.length === 0) return { status: 'ready' };
     return reply.code(503).send({ status: 'unavailable', reasons });
   });
 
-  app.get('/metrics', { schema: metricsSchema }, async (_request, reply) => {
-    const { contentType, text } = await operations.metricsText();
-    return reply.header('content-type', contentType).send(text);
-  });
+  app.get(
+    '/metrics',
+    { schema: metricsSchema, config: { access: { scopes: ['read'] } } },
+    async (_request, reply) => {
+      const { contentType, text } = await operations.metricsText();
+      return reply.header('content-type', contentType).send(text);
+    },
+  );
 
-  app.post('/admin/reload', { schema: reloadSchema }, () => operations.reload());
+  app.post('/admin/reload', { schema: reloadSchema, config: { access: { scopes: ['admin'] } } }, () =>
+    operations.reload(),
+  );
 }
