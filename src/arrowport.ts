@@ -233,6 +233,10 @@ class Server implements Arrowport {
         lastLoads: this.#lastLoads,
         openBackend: (kind) => this.#backends.open(kind),
         listTables: async () => (await this.#duckdb?.listTables()) ?? [],
+        listDeltaTables: async () =>
+          this.#config.current().storage_backend === 'delta'
+            ? this.#delta.listNames(() => this.#backends.open('delta'))
+            : [],
       }),
       delta,
       connections: connections.labels({ transport: 'http' }),

@@ -73,7 +73,6 @@ const endpoint = createFlightEndpoint({
     readiness: async () => [],
     metricsText: async () => ({ contentType: 'text/plain', text: '' }),
   },
-  logger: console,
   actions: [],
   settings: () => ({ maxMessageBytes: 268435456, idleTimeoutSeconds: 60, maxStreams: 256 }),
   onConnectionCount: nothing,

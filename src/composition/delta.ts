@@ -20,6 +20,8 @@ export interface DeltaSide {
   open(): Promise<DeltaBackend>;
   /** What the doors get; `openBackend` is the registry's, so that the backend is made once. */
   access(openBackend: () => Promise<unknown>): DeltaAccess;
+  /** The names of the tables below the root; empty where they cannot be listed, which the log tells. */
+  listNames(openBackend: () => Promise<unknown>): Promise<readonly string[]>;
   /**
    * Starts the worker, making its environment where there is none yet. Never throws: what hinders it is in the log, and
    * among the backend's problems.
@@ -73,6 +75,16 @@ export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
       tables: () => readTables(openBackend),
       changed: (table) => meter.touched(table),
     }),
+
+    async listNames(openBackend) {
+      try {
+        const tables = await readTables(openBackend);
+        return (await tables.list({ requestId: 'streams' })).map(({ name }) => name);
+      } catch (error) {
+        logger.warn({ err: error }, 'Delta tables cannot be listed');
+        return [];
+      }
+    },
 
     async prepare(openBackend) {
       try {

@@ -18,6 +18,8 @@ export interface StreamDirectoryOptions {
   openBackend(kind: BackendKind): Promise<Backend>;
   /** All tables in DuckDB; empty where DuckDB is not in use. */
   listTables(): Promise<readonly ListedTable[]>;
+  /** The names of the Delta tables; empty where Delta is not in use. */
+  listDeltaTables(): Promise<readonly string[]>;
 }
 
 /** Makes the directory of streams; every answer is as the tables are now. */
@@ -50,10 +52,13 @@ export function createStreamDirectory(options: StreamDirectoryOptions): StreamDi
           route.backend === 'duckdb' ? byKey.get(keyOf(route.table)) : await findBehind(openBackend, route);
         return summarize(name, pattern, route, found);
       });
-      const unrouted = listUnrouted(tables, routes).map(({ route, listed }) =>
-        summarize(route.stream, false, route, listed),
+      const unrouted = listUnrouted(tables, routes)
+        .filter(({ route }) => route.backend === 'duckdb')
+        .map(({ route, listed }) => summarize(route.stream, false, route, listed));
+      const delta = unroutedDelta(await options.listDeltaTables(), routes).map(async (route) =>
+        summarize(route.stream, false, route, await findBehind(openBackend, route)),
       );
-      return [...(await Promise.all(configured)), ...unrouted];
+      return [...(await Promise.all(configured)), ...unrouted, ...(await Promise.all(delta))];
     },
     async find(stream) {
       const route = router.current().resolve(stream);
@@ -73,6 +78,17 @@ function listUnrouted(
     .filter(({ table }) => isStreamName(table.name) && !routed.has(keyOf(table)))
     .map((listed) => ({ listed, route: routes.resolve(listed.table.name) }))
     .filter(({ listed, route }) => route.label === null && keyOf(route.table) === keyOf(listed.table));
+}
+
+/** Routes of the streams that made Delta tables without being routed. */
+function unroutedDelta(names: readonly string[], routes: RouteTable): Route[] {
+  const routed = new Set(
+    routes.routes.filter(({ route }) => route.backend === 'delta').map(({ route }) => route.table.name),
+  );
+  return names
+    .filter((name) => isStreamName(name) && !routed.has(name))
+    .map((name) => routes.resolve(name))
+    .filter(({ backend, label }) => backend === 'delta' && label === null);
 }
 
 /** DuckDB finds tables by name without regard to case, and calls its default schema main. */

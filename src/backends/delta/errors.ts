@@ -83,10 +83,14 @@ export interface WorkerErrorFrame {
   readonly column?: string;
 }
 
-/** The error for clients that stands for an error of the worker. */
-export function fromWorkerError(frame: WorkerErrorFrame): ArrowportError {
+/** The error for clients that stands for an error of the worker; `table` is the one that the request was about. */
+export function fromWorkerError(frame: WorkerErrorFrame, table: string | null = null): ArrowportError {
   const row = isKind(frame.kind) ? kindTable[frame.kind] : kindTable.internal;
-  return new ArrowportError(row.code, row.message ?? frame.message, {
+  const message =
+    frame.kind === 'not_found' && table !== null
+      ? `There is no Delta table ${JSON.stringify(table)}.`
+      : (row.message ?? frame.message);
+  return new ArrowportError(row.code, message, {
     details: {
       ...(frame.column === undefined ? {} : { column: frame.column }),
       ...(row.retryAfterMs === undefined ? {} : { retryAfterMs: row.retryAfterMs }),

@@ -31,7 +31,12 @@ export function createTableRoot(
 
 /** Returns the name as it is. Throws OPTION_INVALID when it may not name a Delta table. */
 export function readTableName(name: string): string {
-  if (isStreamName(name) && !RESERVED.has(name)) return name;
+  if (RESERVED.has(name.toLowerCase()))
+    throw new ArrowportError(
+      'OPTION_INVALID',
+      `${JSON.stringify(name)} is no Delta table name: Delta keeps it for parts of a table. Choose another one.`,
+    );
+  if (isStreamName(name)) return name;
   const shown = name.length > 40 ? `${name.slice(0, 40)}…` : name;
   throw new ArrowportError(
     'OPTION_INVALID',

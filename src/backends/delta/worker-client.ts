@@ -110,7 +110,11 @@ async function request(
 }
 
 /** The next frame. Throws what an error frame stands for, or what the worker's end means at this point. */
-async function expectFrame(connection: FrameConnection, committing: () => boolean): Promise<Frame> {
+async function expectFrame(
+  connection: FrameConnection,
+  committing: () => boolean,
+  table: string | null,
+): Promise<Frame> {
   let frame: Frame | undefined;
   try {
     frame = await connection.receive();
@@ -122,13 +126,15 @@ async function expectFrame(connection: FrameConnection, committing: () => boolea
   const { error } = frame.header;
   if (isWireObject(error)) {
     const { kind, message, column } = error;
-    throw fromWorkerError({
-      kind: String(kind),
-      message: String(message),
-      ...(typeof column === 'string' ? { column } : {}),
-    });
+    const named = typeof column === 'string' ? { column } : {};
+    throw fromWorkerError({ kind: String(kind), message: String(message), ...named }, table);
   }
   return frame;
+}
+
+/** A table is called as its folder is. */
+function nameOf(location: TableLocation | null): string | null {
+  return location?.uri.split('/').at(-1) ?? null;
 }
 
 async function call(
@@ -144,7 +150,7 @@ async function call(
   const onAbort = () => connection.close();
   context.signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    const frame = await expectFrame(connection, () => commits);
+    const frame = await expectFrame(connection, () => commits, nameOf(location));
     return readObject(frame.header, 'result');
   } catch (error) {
     context.signal?.throwIfAborted();
@@ -163,13 +169,13 @@ async function openLoad(
 ): Promise<OpenedLoad> {
   const connection = await request(worker, 'load', location, args, context);
   try {
-    const { header } = await expectFrame(connection, never);
+    const { header } = await expectFrame(connection, never, nameOf(location));
     const replay = readObjectOrNull(header, 'replay');
     return {
       table: readObjectOrNull(header, 'table'),
       replay:
         replay === null ? null : { version: readNumber(replay, 'version'), info: readObject(replay, 'info') },
-      stream: new ConnectionLoadStream(connection),
+      stream: new ConnectionLoadStream(connection, nameOf(location)),
     };
   } catch (error) {
     connection.close();
@@ -179,13 +185,15 @@ async function openLoad(
 
 class ConnectionLoadStream implements LoadStream {
   readonly #connection: FrameConnection;
+  readonly #table: string | null;
   #answer: Promise<WireObject> | undefined;
   #failure: unknown;
   #committing = false;
   #closed = false;
 
-  constructor(connection: FrameConnection) {
+  constructor(connection: FrameConnection, table: string | null) {
     this.#connection = connection;
+    this.#table = table;
   }
 
   async plan(plan: WireObject): Promise<void> {
@@ -219,7 +227,7 @@ class ConnectionLoadStream implements LoadStream {
   }
 
   async #awaitAnswer(): Promise<WireObject> {
-    const frame = await expectFrame(this.#connection, () => this.#committing);
+    const frame = await expectFrame(this.#connection, () => this.#committing, this.#table);
     return readObject(frame.header, 'result');
   }
 
@@ -252,8 +260,8 @@ async function openRows(
   const onAbort = () => connection.close();
   context.signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    const { header } = await expectFrame(connection, never);
-    return { version: readNumber(header, 'version'), bytes: rowBytes(connection) };
+    const { header } = await expectFrame(connection, never, nameOf(location));
+    return { version: readNumber(header, 'version'), bytes: rowBytes(connection, nameOf(location)) };
   } catch (error) {
     connection.close();
     context.signal?.throwIfAborted();
@@ -261,10 +269,10 @@ async function openRows(
   }
 }
 
-async function* rowBytes(connection: FrameConnection): AsyncGenerator<Uint8Array> {
+async function* rowBytes(connection: FrameConnection, table: string | null): AsyncGenerator<Uint8Array> {
   try {
     for (;;) {
-      const frame = await expectFrame(connection, never);
+      const frame = await expectFrame(connection, never, table);
       if (frame.header['result'] !== undefined) return;
       yield frame.payload;
     }

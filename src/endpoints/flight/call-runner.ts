@@ -1,14 +1,8 @@
 import type { Metadata, StatusObject } from '@grpc/grpc-js';
+import type { IngestObserver } from '../../core/observer.ts';
 import { ArrowportError, toArrowportError } from '../../errors.ts';
 import { type CallScope, openCallScope, type ServerCall } from './call-scope.ts';
 import { toStatus, UnimplementedError } from './status.ts';
-
-/** The part of a logger that this room uses; pino has it. */
-export interface EndpointLogger {
-  error(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  debug(fields: object, message: string): void;
-}
 
 /** How a kind of call is answered: with its trailers, or with an error status. */
 export interface CallAnswer {
@@ -36,7 +30,7 @@ export interface CallRunner {
 /** When a client may try again after SHUTTING_DOWN: another server, or this one restarted. */
 const RETRY_AFTER_MS = 1000;
 
-/** Calls whose errors the observer of the ingest path is told of, which logs them. */
+/** Calls that tell the observer of their errors themselves, with their stream. */
 const OBSERVED_CALLS: ReadonlySet<string> = new Set(['DoPut']);
 
 /** How long a client may take to read its answer before the stream is reset. */
@@ -54,7 +48,7 @@ export function shuttingDownError(): ArrowportError {
 }
 
 /** Makes the runner of one endpoint. */
-export function createCallRunner(logger: EndpointLogger): CallRunner {
+export function createCallRunner(observer: Pick<IngestObserver, 'requestFailed'>): CallRunner {
   const running = new Set<CallScope>();
   let draining = false;
   let onIdle: (() => void) | null = null;
@@ -71,8 +65,9 @@ export function createCallRunner(logger: EndpointLogger): CallRunner {
     } catch (thrown) {
       // Streams of an ended call fail with errors of their own; what ended the call is the answer.
       const error = isUnexpected(thrown) && scope.signal.aborted ? scope.signal.reason : thrown;
-      if (isUnexpected(error) && !OBSERVED_CALLS.has(name)) {
-        logger.error({ err: error, request_id: scope.requestId, call: name }, 'call failed');
+      if (!(error instanceof UnimplementedError) && !OBSERVED_CALLS.has(name)) {
+        const request = { requestId: scope.requestId, transport: 'flight', stream: null } as const;
+        observer.requestFailed(request, toArrowportError(error));
       }
       answer.fail(toStatus(error, scope.requestId));
     }

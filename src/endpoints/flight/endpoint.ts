@@ -5,7 +5,7 @@ import type { Ingestor } from '../../core/ingest.ts';
 import type { IngestObserver } from '../../core/observer.ts';
 import type { Operations } from '../../core/operations.ts';
 import { createOperationActions, type FlightAction, indexActions } from './actions.ts';
-import { createCallRunner, type EndpointLogger, shuttingDownError } from './call-runner.ts';
+import { createCallRunner, shuttingDownError } from './call-runner.ts';
 import { MESSAGE_HEADROOM_BYTES } from './grpc-message.ts';
 import { createHandlers } from './handlers.ts';
 import { prepareHttp2Streams } from './http2-streams.ts';
@@ -24,7 +24,6 @@ export interface FlightEndpointDependencies {
   readonly ingestor: Ingestor;
   readonly operations: Operations;
   readonly observer: IngestObserver;
-  readonly logger: EndpointLogger;
   /** Further actions than `healthcheck` and `reload`. */
   readonly actions: readonly FlightAction[];
   settings(): FlightSettings;
@@ -51,7 +50,7 @@ const LAST_ANSWER_MS = 500;
 /** Makes the Flight door. Throws when two actions have the same name. */
 export function createFlightEndpoint(deps: FlightEndpointDependencies): FlightEndpoint {
   prepareHttp2Streams();
-  const runner = createCallRunner(deps.logger);
+  const runner = createCallRunner(deps.observer);
   const server = createServer(deps);
   server.addService(
     flightService,

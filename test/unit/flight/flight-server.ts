@@ -62,9 +62,13 @@ export async function startFlightServer(
   const refused: ArrowportError[] = [];
   const logged: object[] = [];
   let connections = 0;
+  const requestFailed = (request: { requestId: string }, error: ArrowportError) => {
+    refused.push(error);
+    if (error.code === 'INTERNAL') logged.push({ err: error.cause, request_id: request.requestId });
+  };
   const endpoint = createFlightEndpoint({
     ingestor: createDrain(loads, options),
-    observer: { ...silentObserver, requestFailed: (_request, error) => refused.push(error) },
+    observer: { ...silentObserver, requestFailed },
     operations: {
       version: '1.2.3',
       reload: async () => ({ status: 'unchanged', changed: [], needs_restart: [] }),
@@ -72,7 +76,6 @@ export async function startFlightServer(
       metricsText: async () => ({ contentType: 'text/plain', text: '' }),
       ...options.operations,
     },
-    logger: { error: (fields) => logged.push(fields), warn: nothing, debug: nothing },
     actions: options.actions ?? [],
     settings: () => ({
       maxMessageBytes: 268_435_456,

@@ -29,7 +29,7 @@ class WorkerError(Exception):
 _MESSAGES = {
     "conflict": "Another writer changed the table at the same time.",
     "not_found": "There is no such Delta table.",
-    "version_not_found": "The table has no such version.",
+    "version_not_found": "The table has no such version, or its files were vacuumed.",
     "schema": "The data does not fit the table.",
     "predicate": "The SQL expression cannot be used on this table.",
     "storage_unavailable": "The table's storage does not answer.",
@@ -64,7 +64,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "version_not_found",
-        r"version mismatch|invalid version|no commit file|version \d+ (not|does not)|cannot find version",
+        r"find missing file .* when restore|version mismatch|invalid version|no commit file|version \d+ (not|does not)|cannot find version",
     ),
     ("no_feed", r"change data enabled|change data feed"),
     (

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from deltalake import CommitProperties, DeltaTable
 
 from .commits import NO_HOOKS
 from .dml import change
 from .errors import WorkerError
-from .locations import open_table
+from .locations import Location, open_table
 from .parquet import writer_properties
 from .requests import Context
 from .versions import open_at, version_at
@@ -47,7 +48,18 @@ def vacuum(context: Context) -> dict[str, Any]:
         full=hours > 0,
         post_commithook_properties=NO_HOOKS,
     )
+    files = [_below(context.location, file) for file in files]
     return {"files": files, "deleted": 0 if dry_run else len(files), "dry_run": dry_run}
+
+
+def _below(table: Location, path: str) -> str:
+    """A file's path below the table, also where the engine gives the whole of it."""
+    folder = (table.local_path or table.uri).rstrip("/") + "/"
+    plain = path.removeprefix("file://")
+    for prefix in (folder, folder.lstrip("/"), urlsplit(table.uri).path.lstrip("/").rstrip("/") + "/"):
+        if len(prefix) > 1 and plain.startswith(prefix):
+            return plain[len(prefix) :]
+    return path
 
 
 def retention_hours(table: DeltaTable, default: int) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 
 from deltalake import DeltaTable
 
-from .errors import WorkerError
+from .errors import WorkerError, classify
 from .locations import open_table
 from .requests import Context
+
+_LOG_GONE = re.compile(r"no table metadata|metadata or protocol|no files in log segment", re.IGNORECASE)
 
 
 def open_version(context: Context) -> DeltaTable:
@@ -33,8 +36,9 @@ def open_at(context: Context, latest: DeltaTable, version: int) -> DeltaTable:
         return latest
     try:
         return open_table(context.location, version)
-    except WorkerError as error:
-        if error.kind != "not_found":
+    except Exception as error:
+        # The latest version could be opened, so what is missing is the log before this one.
+        if classify(error).kind not in ("not_found", "version_not_found") and not _LOG_GONE.search(str(error)):
             raise
         raise WorkerError(
             "version_not_found", f"Version {version} is no longer in the table's log."
