@@ -1,14 +1,25 @@
+import { requireScope, type Scope } from '../../core/auth.ts';
 import type { Operations } from '../../core/operations.ts';
 import { ArrowportError } from '../../errors.ts';
+import type { CallScope } from './call-scope.ts';
 import { UnimplementedError } from './status.ts';
+
+/** Who asks for an action. */
+export type ActionContext = Pick<CallScope, 'requestId' | 'caller'>;
 
 /** One action of DoAction; other rooms' actions come through the endpoint's dependencies. */
 export interface FlightAction {
   readonly name: string;
   /** One line for ListActions. */
   readonly description: string;
+  /** One of these is enough; empty: any caller who is known. Absent: `admin`. */
+  readonly scopes?: readonly Scope[];
   /** Runs with the action's body; each chunk is the body of one Result. Throws ArrowportError. */
-  run(body: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array> | Promise<Uint8Array>;
+  run(
+    body: Uint8Array,
+    signal: AbortSignal,
+    context: ActionContext,
+  ): AsyncIterable<Uint8Array> | Promise<Uint8Array>;
 }
 
 /** The actions that every server has: `healthcheck` and `reload`. */
@@ -17,6 +28,7 @@ export function createOperationActions(operations: Operations): readonly FlightA
     {
       name: 'healthcheck',
       description: 'Whether the server is ready, as JSON: {"status", "reasons", "version"}.',
+      scopes: [],
       async run() {
         const reasons = await operations.readiness();
         const status = reasons.length === 0 ? 'ready' : 'unavailable';
@@ -43,18 +55,22 @@ export function indexActions(actions: readonly FlightAction[]): ReadonlyMap<stri
   return byName;
 }
 
-/** Runs an action and yields its results. Throws UnimplementedError for an unknown name, naming the known ones. */
+/**
+ * Runs an action and yields its results. Throws UnimplementedError for an unknown name, naming the known ones, and
+ * FORBIDDEN.
+ */
 export async function* runAction(
   actions: ReadonlyMap<string, FlightAction>,
   request: { readonly type: string; readonly body: Uint8Array },
-  signal: AbortSignal,
+  scope: CallScope,
 ): AsyncGenerator<Uint8Array> {
   const action = actions.get(request.type);
   if (action === undefined) {
     const shown = JSON.stringify(request.type.slice(0, 40));
     throw new UnimplementedError(`There is no action ${shown}; known are ${[...actions.keys()].join(', ')}.`);
   }
-  const results = action.run(request.body, signal);
+  requireScope(scope.caller, ...(action.scopes ?? ['admin']));
+  const results = action.run(request.body, scope.signal, scope);
   if (results instanceof Promise) yield await results;
   else yield* results;
 }

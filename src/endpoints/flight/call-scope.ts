@@ -1,7 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import type { Metadata } from '@grpc/grpc-js';
+import type { Caller } from '../../core/auth.ts';
 import type { ArrowportError } from '../../errors.ts';
+import { callerOfCall } from './call-guard.ts';
 import { type CallTransport, takeCallTransport } from './http2-streams.ts';
+import { readRequestId } from './request-id.ts';
 import { cancelledError } from './status.ts';
 
 /** The parts that every kind of gRPC server call has. */
@@ -14,15 +16,13 @@ export interface ServerCall {
 /** One call's identity and end: who it is, and what ended it before its answer. */
 export interface CallScope {
   readonly requestId: string;
+  readonly caller: Caller;
   /** Fires when the client is gone, its deadline has passed or the server ends the call; `reason` is the ArrowportError to answer. */
   readonly signal: AbortSignal;
   readonly transport: CallTransport;
   /** Ends the call with an error, unless it has ended already. */
   abort(error: ArrowportError): void;
 }
-
-const REQUEST_ID_HEADER = 'x-request-id';
-const REQUEST_ID = /^[A-Za-z0-9._:/+=@-]{1,128}$/;
 
 /** Opens the scope of a call; once per call, at its very start. */
 export function openCallScope(call: ServerCall): CallScope {
@@ -32,16 +32,11 @@ export function openCallScope(call: ServerCall): CallScope {
   const onCancelled = () => abort(transport.libraryError() ?? cancelledError());
   if (call.cancelled) onCancelled();
   else call.once('cancelled', onCancelled);
-  return { requestId: readRequestId(call.metadata), signal: controller.signal, transport, abort };
+  const caller = callerOfCall(call.metadata);
+  return { requestId: readRequestId(call.metadata), caller, signal: controller.signal, transport, abort };
 }
 
 /** Throws the error that ended the call, if one did. */
 export function throwIfEnded(signal: AbortSignal): void {
   if (signal.aborted) throw signal.reason;
-}
-
-/** The client's `x-request-id` when it may stand in a log line as it is, else a new one. */
-function readRequestId(metadata: Metadata): string {
-  const given = String(metadata.get(REQUEST_ID_HEADER)[0] ?? '');
-  return REQUEST_ID.test(given) ? given : randomUUID();
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { DeltaAccess } from '../../core/delta.ts';
 import { type DeltaVerb, deltaVerbs, parseOptions, runDeltaVerb } from '../../core/delta-verbs.ts';
 import { ArrowportError } from '../../errors.ts';
@@ -15,12 +14,13 @@ function createAction(access: DeltaAccess, verb: DeltaVerb): FlightAction {
   return {
     name: verb.name,
     description: `Delta Lake. ${verb.description} Takes ${body}.`,
-    async run(bytes, signal) {
+    scopes: [verb.changes ? 'admin' : 'read'],
+    async run(bytes, signal, { requestId, caller }) {
       const { table, ...options } = parseOptions(bytes);
       const name = verb.ofTable ? readTable(table) : null;
       if (!verb.ofTable && table !== undefined)
         throw new ArrowportError('OPTION_INVALID', `The action ${verb.name} takes no table.`);
-      const context = { requestId: randomUUID(), signal };
+      const context = { requestId, caller, signal };
       return Buffer.from(JSON.stringify(await runDeltaVerb(access, verb, name, options, context)));
     },
   };

@@ -1,5 +1,6 @@
 import { Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
 import { type FlightFrame, openFlightStream } from '../../arrow/flight-reader.ts';
+import { requireScope, requireStream, type Scope } from '../../core/auth.ts';
 import type { Ingestor, IngestRequest } from '../../core/ingest.ts';
 import type { BodyAllocator } from '../../core/ipc-message.ts';
 import type { IngestObserver } from '../../core/observer.ts';
@@ -52,6 +53,7 @@ async function runPut(
     ...target,
     transport: 'flight',
     requestId: scope.requestId,
+    caller: scope.caller,
     signal: scope.signal,
     open: (resources) => openFlightStream(readFrames(first.header, frames, resources.allocator), resources),
     onPartialCommit: (receipt) => results.sendPartial(receipt),
@@ -72,6 +74,8 @@ async function readFirst(
       throw new ArrowportError('OPTION_INVALID', 'The DoPut ended before its first message.');
     const target = readPutTarget(first.descriptor);
     stream = target.stream;
+    requireScope(scope.caller, ...scopesOf(target));
+    requireStream(scope.caller, stream);
     const idempotencyKey = mergeKeys(target.idempotencyKey, call.metadata);
     return { first, target: { ...target, idempotencyKey } };
   } catch (thrown) {
@@ -81,6 +85,11 @@ async function readFirst(
     }
     throw thrown;
   }
+}
+
+/** A merge is both a load and a change of what is there: either scope is enough, as over HTTP. */
+function scopesOf({ mode }: PutTarget): readonly Scope[] {
+  return mode === 'merge' ? ['ingest', 'admin'] : ['ingest'];
 }
 
 function mergeKeys(fromDescriptor: string | null, metadata: Metadata): string | null {

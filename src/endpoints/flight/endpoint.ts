@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { type Authenticator, openDoor } from '../../core/auth.ts';
 import type { Ingestor } from '../../core/ingest.ts';
 import type { IngestObserver } from '../../core/observer.ts';
 import type { Operations } from '../../core/operations.ts';
 import { createOperationActions, type FlightAction, indexActions } from './actions.ts';
+import { createCallGuard } from './call-guard.ts';
 import { createCallRunner, shuttingDownError } from './call-runner.ts';
 import { MESSAGE_HEADROOM_BYTES } from './grpc-message.ts';
 import { createHandlers } from './handlers.ts';
@@ -24,6 +26,8 @@ export interface FlightEndpointDependencies {
   readonly ingestor: Ingestor;
   readonly operations: Operations;
   readonly observer: IngestObserver;
+  /** Tells who calls; every caller may do everything where it is left out. */
+  readonly authenticator?: Authenticator;
   /** Further actions than `healthcheck` and `reload`. */
   readonly actions: readonly FlightAction[];
   settings(): FlightSettings;
@@ -56,6 +60,7 @@ export function createFlightEndpoint(deps: FlightEndpointDependencies): FlightEn
     flightService,
     createHandlers({
       runner,
+      authenticator: deps.authenticator ?? openDoor,
       actions: indexActions([...createOperationActions(deps.operations), ...deps.actions]),
       doPutContext: () => ({
         ingestor: deps.ingestor,
@@ -92,6 +97,7 @@ export function createFlightEndpoint(deps: FlightEndpointDependencies): FlightEn
 
 function createServer(deps: FlightEndpointDependencies): Server {
   return new Server({
+    interceptors: [createCallGuard(deps.authenticator ?? openDoor, deps.observer)],
     // The gRPC library reads this option at the start of each call: a getter lets a reload change it.
     get 'grpc.max_receive_message_length'() {
       return deps.settings().maxMessageBytes + MESSAGE_HEADROOM_BYTES;

@@ -7,6 +7,7 @@ import {
   type StatusObject,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import type { Authenticator } from '../../core/auth.ts';
 import { type FlightAction, runAction } from './actions.ts';
 import type { CallAnswer, CallRunner } from './call-runner.ts';
 import { type CallScope, throwIfEnded } from './call-scope.ts';
@@ -25,6 +26,7 @@ import { UnimplementedError } from './status.ts';
 /** What the handlers of the Flight service need. */
 export interface HandlerContext {
   readonly runner: CallRunner;
+  readonly authenticator: Authenticator;
   readonly actions: ReadonlyMap<string, FlightAction>;
   /** Asked at the start of each DoPut, so that a reload counts from the next one on. */
   doPutContext(): DoPutContext;
@@ -36,10 +38,12 @@ export function createHandlers(context: HandlerContext): UntypedServiceImplement
   const DoPut: handleBidiStreamingCall<never, PutResultMessage> = (call) =>
     runner.run('DoPut', call, answerStream(call), (scope) => doPut(call, scope, context.doPutContext()));
   const Handshake: handleBidiStreamingCall<Received<HandshakeMessage>, HandshakeMessage> = (call) =>
-    runner.run('Handshake', call, answerStream(call), (scope) => shakeHands(call, scope));
+    runner.run('Handshake', call, answerStream(call), (scope) =>
+      shakeHands(call, scope, context.authenticator),
+    );
   const DoAction: handleServerStreamingCall<Received<ActionMessage>, ResultMessage> = (call) =>
     runner.run('DoAction', call, answerStream(call), async (scope) => {
-      const results = runAction(context.actions, readRequest(call.request), scope.signal);
+      const results = runAction(context.actions, readRequest(call.request), scope);
       for await (const body of results) await writeInStep(call, { body }, scope);
       return undefined;
     });

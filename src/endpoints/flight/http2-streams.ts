@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { subscribe } from 'node:diagnostics_channel';
 import {
   constants,
+  type Http2Session,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
   type ServerHttp2Stream,
@@ -22,8 +23,17 @@ const STREAM_KEY_HEADER = 'arrowport-internal-stream';
 const SERVICE_PATH = /^\/arrow\.flight\.protocol\.FlightService\/(\w+)$/;
 const METHODS_OF_LONG_REQUESTS: readonly (string | undefined)[] = ['DoPut', 'DoExchange'];
 
+/** Where a call came from. */
+export interface CallSource {
+  /** The connection; undefined when it is gone. */
+  readonly socket: object | undefined;
+  /** Whether the call came with `authorization` more than once, of which Node shows the first. */
+  readonly hasDuplicateCredentials: boolean;
+}
+
 /** The HTTP/2 side of one call, which the gRPC library does not show. */
 export interface CallTransport {
+  readonly source: CallSource;
   /** Takes the request away from the gRPC library, paused and with all its bytes; before the first is asked for. */
   takeRequest(): { readonly stream: ServerHttp2Stream; readonly encoding: string };
   /** The error that the gRPC library has answered the call with by itself, if it has. */
@@ -37,9 +47,12 @@ interface TrackedStream {
   /** The call's `grpc-encoding`. */
   readonly encoding: string;
   libraryError: ArrowportError | undefined;
+  hasDuplicateCredentials: boolean;
 }
 
 const tracked = new Map<string, TrackedStream>();
+const trackedStreams = new WeakMap<ServerHttp2Stream, TrackedStream>();
+const watchedSessions = new WeakSet<Http2Session>();
 let subscribed = false;
 
 /**
@@ -58,8 +71,15 @@ export function prepareHttp2Streams(): void {
     const key = randomUUID();
     headers[STREAM_KEY_HEADER] = key;
     const encoding = String(headers['grpc-encoding'] ?? 'identity');
-    const entry: TrackedStream = { stream, encoding, libraryError: undefined };
+    const entry: TrackedStream = {
+      stream,
+      encoding,
+      libraryError: undefined,
+      hasDuplicateCredentials: false,
+    };
     tracked.set(key, entry);
+    trackedStreams.set(stream, entry);
+    watchRawHeaders(stream.session);
     stream.once('close', () => tracked.delete(key));
     adjustWindow(stream.session, tracked.size);
     translateStatus(entry);
@@ -68,12 +88,23 @@ export function prepareHttp2Streams(): void {
   });
 }
 
+/** Where the call with this metadata came from; before `takeCallTransport`. */
+export function findCallSource(metadata: Metadata): CallSource {
+  const entry = tracked.get(String(metadata.get(STREAM_KEY_HEADER)[0]));
+  return {
+    socket: entry?.stream.session?.socket,
+    hasDuplicateCredentials: entry?.hasDuplicateCredentials ?? false,
+  };
+}
+
 /** The transport of the call that came with this metadata; takes the internal header out of it. Once per call. */
 export function takeCallTransport(metadata: Metadata): CallTransport {
   const [key] = metadata.get(STREAM_KEY_HEADER);
+  const source = findCallSource(metadata);
   metadata.remove(STREAM_KEY_HEADER);
   const entry = tracked.get(String(key));
   return {
+    source,
     takeRequest() {
       if (entry === undefined) throw new ArrowportError('INTERNAL', 'The stream of a call is not known.');
       // The library goes on to see the stream's end and its cancellation, and so answers as for any other call.
@@ -85,6 +116,24 @@ export function takeCallTransport(metadata: Metadata): CallTransport {
       if (entry !== undefined) resetAfter(entry.stream, ms, constants.NGHTTP2_CANCEL);
     },
   };
+}
+
+/** The headers as they came are only shown to listeners of the session, which hear of a stream after it was made. */
+function watchRawHeaders(session: Http2Session | undefined): void {
+  if (session === undefined || watchedSessions.has(session)) return;
+  watchedSessions.add(session);
+  const onStream = (
+    stream: ServerHttp2Stream,
+    _headers: IncomingHttpHeaders,
+    _flags: number,
+    raw: readonly string[],
+  ) => {
+    const entry = trackedStreams.get(stream);
+    if (entry === undefined) return;
+    const names = raw.filter((_, index) => index % 2 === 0);
+    entry.hasDuplicateCredentials = names.filter((name) => name === 'authorization').length > 1;
+  };
+  session.prependListener('stream', onStream as (...values: unknown[]) => void);
 }
 
 function translateStatus(entry: TrackedStream): void {

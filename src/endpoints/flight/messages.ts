@@ -17,6 +17,12 @@ export interface HandshakeMessage {
   readonly payload: Uint8Array;
 }
 
+/** `arrow.flight.protocol.BasicAuth`, the payload of the older handshake. */
+export interface BasicAuthMessage {
+  readonly username: string;
+  readonly password: string;
+}
+
 /** `arrow.flight.protocol.Action`. */
 export interface ActionMessage {
   readonly type: string;
@@ -101,6 +107,7 @@ const root = protobuf.Root.fromJSON({
     Timestamp: { fields: { seconds: { type: 'int64', id: 1 }, nanos: { type: 'int32', id: 2 } } },
     HandshakeRequest: { fields: { protocolVersion: { type: 'uint64', id: 1 }, payload: bytes(2) } },
     HandshakeResponse: { fields: { protocolVersion: { type: 'uint64', id: 1 }, payload: bytes(2) } },
+    BasicAuth: { fields: { username: text(2), password: text(3) } },
     Empty: { fields: {} },
     ActionType: { fields: { type: text(1), description: text(2) } },
     Criteria: { fields: { expression: bytes(1) } },
@@ -157,6 +164,7 @@ function createCodec<T>(name: string): MessageCodec<T> {
 export const codecs = {
   handshakeRequest: createCodec<HandshakeMessage>('HandshakeRequest'),
   handshakeResponse: createCodec<HandshakeMessage>('HandshakeResponse'),
+  basicAuth: createCodec<BasicAuthMessage>('BasicAuth'),
   empty: createCodec<Record<string, never>>('Empty'),
   actionType: createCodec<ActionTypeMessage>('ActionType'),
   criteria: createCodec<CriteriaMessage>('Criteria'),

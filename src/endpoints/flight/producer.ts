@@ -1,0 +1,70 @@
+import type { FlightFrame } from '../../arrow/flight-reader.ts';
+import type { Caller } from '../../core/auth.ts';
+import type { BodyAllocator, IpcLimits } from '../../core/ipc-message.ts';
+import type { ArrowBatch } from '../../core/query.ts';
+import type { ArrowSchema } from '../../core/schema.ts';
+import type { FlightAction } from './actions.ts';
+import type { FlightDescriptor, FlightInfoMessage, PollInfoMessage } from './messages.ts';
+
+/** One call as its handler sees it. */
+export interface FlightCall {
+  readonly requestId: string;
+  readonly caller: Caller;
+  /** Fires when the call is over before its answer; `reason` is the ArrowportError to answer. */
+  readonly signal: AbortSignal;
+  /** The connection that the call came on: one object for as long as it is open. Undefined when it is gone. */
+  readonly connection: FlightConnection | undefined;
+  /** The texts of a request header; those whose names end in `-bin` come as they are. */
+  readHeader(name: string): readonly (string | Buffer)[];
+  /** Adds a header to the answer; must come before its first message. */
+  addHeader(name: string, value: string): void;
+}
+
+/** A client's connection, as far as handlers may keep things by it. */
+export interface FlightConnection {
+  once(event: 'close', listener: () => void): unknown;
+}
+
+/** A record batch on its way out. */
+export interface FlightBatch extends ArrowBatch {
+  readonly appMetadata?: Uint8Array;
+}
+
+/** What a DoGet answers: a schema, then batches. */
+export interface FlightStream {
+  readonly schema: ArrowSchema;
+  /** Iterated once; `return` is called when the client has gone. Each batch's memory is read until the next is pulled. */
+  readonly batches: AsyncIterable<FlightBatch>;
+}
+
+/** The side of a DoPut or DoExchange that comes from the client, its first message read. */
+export interface IncomingStream {
+  /** The flatbuffer `Message` of the first message; empty where it carries a descriptor only. */
+  readonly firstHeader: Uint8Array;
+  readonly limits: IpcLimits;
+  /** The messages with the first, their bodies in memory of `allocator`; fails where the client went away. */
+  readFrames(allocator: BodyAllocator): AsyncIterable<FlightFrame>;
+}
+
+/** Takes a DoPut over and resolves with the `app_metadata` of its last PutResult. */
+export type PutHandler = (incoming: IncomingStream, call: FlightCall) => Promise<Uint8Array | null>;
+
+/**
+ * What answers the reading calls of the Flight service, and DoPuts whose descriptors are its own. Methods that are
+ * absent are UNIMPLEMENTED; each throws ArrowportError or UnimplementedError.
+ * @see https://arrow.apache.org/docs/format/Flight.html#rpc-methods-and-request-patterns
+ */
+export interface FlightProducer {
+  /** Sees every call first. */
+  onCall?(call: FlightCall): void;
+  listFlights?(expression: Uint8Array, call: FlightCall): AsyncIterable<FlightInfoMessage>;
+  getFlightInfo?(descriptor: FlightDescriptor, call: FlightCall): Promise<FlightInfoMessage>;
+  pollFlightInfo?(descriptor: FlightDescriptor, call: FlightCall): Promise<PollInfoMessage>;
+  getSchema?(descriptor: FlightDescriptor, call: FlightCall): Promise<ArrowSchema>;
+  doGet?(ticket: Uint8Array, call: FlightCall): Promise<FlightStream>;
+  /** Undefined for a DoPut that is a load of a stream. */
+  findPut?(descriptor: FlightDescriptor): PutHandler | undefined;
+  /** Answers the client's stream with one of its own. */
+  doExchange?(descriptor: FlightDescriptor, incoming: IncomingStream, call: FlightCall): Promise<FlightStream>;
+  readonly actions?: readonly FlightAction[];
+}
