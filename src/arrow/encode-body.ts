@@ -18,6 +18,12 @@ export interface EncodedBody {
   readonly variadicCounts: readonly number[];
 }
 
+/** A plain message body in pieces, to be written one after the other: buffers where they are, and padding between them. */
+export interface BodyInParts extends Omit<EncodedBody, 'body'> {
+  readonly parts: readonly Uint8Array[];
+  readonly bodyBytes: number;
+}
+
 const bufferAlignment = 64;
 const lengthPrefixBytes = 8;
 const notCompressed = -1n;
@@ -47,6 +53,27 @@ export async function encodeBody(
   return { ...layOut(parts), nodes, variadicCounts };
 }
 
+/** Lays columns out as {@link encodeBody} does, uncompressed and without copying: the parts are the columns' own buffers. */
+export function collectBody(columns: readonly ArrayData[]): BodyInParts {
+  const nodes: FieldNode[] = [];
+  const plain: (Uint8Array | null)[] = [];
+  const variadicCounts: number[] = [];
+  for (const column of columns) collect(column, nodes, plain, variadicCounts);
+  const buffers: BufferSpan[] = [];
+  const parts: Uint8Array[] = [];
+  let offset = 0;
+  for (const buffer of plain) {
+    const { length } = buffer ?? nothing;
+    buffers.push({ offset, length });
+    if (buffer === null || length === 0) continue;
+    parts.push(buffer);
+    const end = align(offset + length);
+    if (end > offset + length) parts.push(padding.subarray(0, end - offset - length));
+    offset = end;
+  }
+  return { parts, bodyBytes: offset, nodes, buffers, variadicCounts };
+}
+
 /** One buffer as it goes into the body: an optional length prefix, then bytes. */
 interface BodyPart {
   readonly prefix: bigint | null;
@@ -54,6 +81,7 @@ interface BodyPart {
 }
 
 const nothing = new Uint8Array(0);
+const padding = new Uint8Array(bufferAlignment);
 
 function collect(
   array: ArrayData,

@@ -1,7 +1,13 @@
 import { Builder, type Offset } from 'flatbuffers';
 import type { ArrayData } from '../core/array-data.ts';
 import type { ArrowSchema } from '../core/schema.ts';
-import { type BodyCompression, type EncodedBody, encodeBody } from './encode-body.ts';
+import {
+  type BodyCompression,
+  type BodyInParts,
+  collectBody,
+  type EncodedBody,
+  encodeBody,
+} from './encode-body.ts';
 import { writeSchema } from './encode-schema.ts';
 
 /** A message ready to be framed: the flatbuffer `Message` (a multiple of 8 bytes) and its body. */
@@ -43,6 +49,20 @@ export async function encodeRecordBatchMessage(
   return { metadata, body: encoded.body };
 }
 
+/** A record batch message whose body is in parts. */
+export interface MessageInParts extends Pick<BodyInParts, 'parts' | 'bodyBytes'> {
+  readonly metadata: Uint8Array;
+}
+
+/** Encodes columns as {@link encodeRecordBatchMessage} does, uncompressed; the body's parts are the columns' own buffers. */
+export function encodeRecordBatchParts(columns: readonly ArrayData[], rows: number): MessageInParts {
+  const body = collectBody(columns);
+  const builder = new Builder(1024);
+  const batch = writeRecordBatch(builder, rows, body, { codec: null });
+  const metadata = finishMessage(builder, headerTypes.recordBatch, batch, body.bodyBytes);
+  return { metadata, parts: body.parts, bodyBytes: body.bodyBytes };
+}
+
 /** Encodes the values behind a dictionary id; a later batch of the same id replaces them, or adds to them with `isDelta`. */
 export async function encodeDictionaryBatchMessage(
   id: bigint,
@@ -79,7 +99,7 @@ export function frameMetadata(metadata: Uint8Array): Uint8Array {
 function writeRecordBatch(
   builder: Builder,
   rows: number,
-  encoded: EncodedBody,
+  encoded: Pick<EncodedBody, 'nodes' | 'buffers' | 'variadicCounts'>,
   { codec }: BodyCompression,
 ): Offset {
   const { nodes, buffers, variadicCounts } = encoded;

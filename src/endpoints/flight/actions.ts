@@ -1,11 +1,11 @@
 import { requireScope, type Scope } from '../../core/auth.ts';
 import type { Operations } from '../../core/operations.ts';
 import { ArrowportError } from '../../errors.ts';
-import type { CallScope } from './call-scope.ts';
+import type { FlightCall } from './producer.ts';
 import { UnimplementedError } from './status.ts';
 
 /** Who asks for an action. */
-export type ActionContext = Pick<CallScope, 'requestId' | 'caller'>;
+export type ActionContext = FlightCall;
 
 /** One action of DoAction; other rooms' actions come through the endpoint's dependencies. */
 export interface FlightAction {
@@ -62,15 +62,15 @@ export function indexActions(actions: readonly FlightAction[]): ReadonlyMap<stri
 export async function* runAction(
   actions: ReadonlyMap<string, FlightAction>,
   request: { readonly type: string; readonly body: Uint8Array },
-  scope: CallScope,
+  call: FlightCall,
 ): AsyncGenerator<Uint8Array> {
   const action = actions.get(request.type);
   if (action === undefined) {
     const shown = JSON.stringify(request.type.slice(0, 40));
     throw new UnimplementedError(`There is no action ${shown}; known are ${[...actions.keys()].join(', ')}.`);
   }
-  requireScope(scope.caller, ...(action.scopes ?? ['admin']));
-  const results = action.run(request.body, scope.signal, scope);
+  requireScope(call.caller, ...(action.scopes ?? ['admin']));
+  const results = action.run(request.body, call.signal, call);
   if (results instanceof Promise) yield await results;
   else yield* results;
 }

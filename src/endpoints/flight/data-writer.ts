@@ -1,16 +1,17 @@
 import type { ServerHttp2Stream } from 'node:http2';
-import { encodeBodyParts, encodeSchemaMessage } from '../../arrow/stream-writer.ts';
+import { encodeRecordBatchParts, encodeSchemaMessage } from '../../arrow/stream-writer.ts';
 import type { ArrowSchema } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { FlightBatch } from './producer.ts';
 import { frameFlightData } from './wire.ts';
 
-/** Bytes that may wait for the client before the next batch is made. */
-const HIGH_WATER_BYTES = 4 * 1024 * 1024;
+/** Bytes of small batches that may wait for the client before the next one is made. */
+const HIGH_WATER_BYTES = 1024 * 1024;
+/** Bodies up to this size are copied: cheaper than writing many small buffers. */
+const COPIED_BYTES = 64 * 1024;
 
 /** Writes the FlightData messages of one answer. */
 export interface DataWriter {
-  /** Writes the schema message; `descriptor` goes with it where the answer has one. */
   writeSchema(schema: ArrowSchema): Promise<void>;
   /** Resolves when the batch's memory is no longer read and there is room for another. Throws what ended the call. */
   writeBatch(batch: FlightBatch): Promise<void>;
@@ -41,24 +42,30 @@ class StreamWriter implements DataWriter {
   }
 
   writeSchema(schema: ArrowSchema): Promise<void> {
-    return this.#write(frameFlightData({ header: encodeSchemaMessage(schema) }, 0), []);
+    return this.#write(frameFlightData({ header: encodeSchemaMessage(schema) }, 0), [], 0);
   }
 
   async writeBatch(batch: FlightBatch): Promise<void> {
-    const { metadata, parts, bodyBytes } = encodeBodyParts(batch.columns, batch.rows);
+    const { metadata, parts, bodyBytes } = encodeRecordBatchParts(batch.columns, batch.rows);
     const { appMetadata = null } = batch;
-    await this.#write(frameFlightData({ header: metadata, appMetadata }, bodyBytes), parts);
+    await this.#write(frameFlightData({ header: metadata, appMetadata }, bodyBytes), parts, bodyBytes);
   }
 
-  async #write(start: Uint8Array, parts: readonly Uint8Array[]): Promise<void> {
+  async #write(start: Uint8Array, parts: readonly Uint8Array[], bodyBytes: number): Promise<void> {
     const { signal } = this.#options;
     if (signal.aborted) throw signal.reason;
     const stream = this.#stream;
+    if (stream.destroyed) throw goneError();
+    if (bodyBytes <= COPIED_BYTES) {
+      stream.write(Buffer.concat([start, ...parts]));
+      if (stream.writableLength > HIGH_WATER_BYTES) await this.#drained();
+      return;
+    }
     stream.cork();
     stream.write(start);
     for (const part of parts) stream.write(part);
     stream.uncork();
-    if (stream.writableLength > HIGH_WATER_BYTES) await this.#drained();
+    if (stream.writableLength > 0) await this.#drained();
   }
 
   /** Resolves when everything written has gone to the socket. */

@@ -46,7 +46,8 @@ export function readIdempotencyKey(key: string): string {
   throw invalid('The idempotency key must be 1 to 255 visible ASCII characters.');
 }
 
-function decodeDescriptor(encoded: Uint8Array): FlightDescriptor {
+/** Decodes the descriptor of a first message. Throws OPTION_INVALID. */
+export function decodeDescriptor(encoded: Uint8Array): FlightDescriptor {
   try {
     return codecs.flightDescriptor.decode(encoded);
   } catch (cause) {

@@ -1,14 +1,16 @@
 import { Metadata, type ServerDuplexStream } from '@grpc/grpc-js';
-import { type FlightFrame, openFlightStream } from '../../arrow/flight-reader.ts';
+import { openFlightStream } from '../../arrow/flight-reader.ts';
 import { requireScope, requireStream, type Scope } from '../../core/auth.ts';
 import type { Ingestor, IngestRequest } from '../../core/ingest.ts';
-import type { BodyAllocator } from '../../core/ipc-message.ts';
 import type { IngestObserver } from '../../core/observer.ts';
 import { ArrowportError, toArrowportError } from '../../errors.ts';
 import type { CallScope } from './call-scope.ts';
-import { type PutTarget, readIdempotencyKey, readPutTarget } from './descriptor.ts';
+import { decodeDescriptor, type PutTarget, readIdempotencyKey, readPutTarget } from './descriptor.ts';
+import type { OpenFlightCall } from './flight-call.ts';
 import { createFrameSource, type FrameLimits, type FrameSource } from './frame-source.ts';
+import { openIncoming, readFrames } from './incoming.ts';
 import type { PutResultMessage } from './messages.ts';
+import type { FlightProducer, PutHandler } from './producer.ts';
 import { createPutResults } from './put-results.ts';
 import { trailer, UnimplementedError } from './status.ts';
 
@@ -22,6 +24,12 @@ export interface DoPutContext {
   readonly limits: FrameLimits;
 }
 
+/** The same with whoever takes DoPuts that are no loads of a stream. */
+export interface PutCallContext extends DoPutContext {
+  readonly producer: FlightProducer;
+  readonly flightCall: OpenFlightCall;
+}
+
 const IDEMPOTENCY_KEY_HEADER = 'idempotency-key';
 const NO_BYTES = new Uint8Array(0);
 
@@ -29,10 +37,20 @@ const NO_BYTES = new Uint8Array(0);
  * Runs one DoPut as one load: descriptor, frames, receipts. Resolves with the trailers of a committed load, the last
  * receipt queued. Throws every code of the ingest path, and UnimplementedError for Flight SQL commands.
  */
-export async function doPut(call: PutCall, scope: CallScope, context: DoPutContext): Promise<Metadata> {
+export async function doPut(call: PutCall, scope: CallScope, context: PutCallContext): Promise<Metadata> {
   const frames = createFrameSource(call.metadata, scope, context.limits);
   try {
-    await runPut(call, frames, scope, context);
+    const { first, handler } = await observed(context, scope, () => readStart(frames, context));
+    if (handler === undefined) {
+      await runPut(call, frames, first, scope, context);
+    } else {
+      const { flightCall, limits } = context;
+      const incoming = openIncoming(first?.header ?? NO_BYTES, frames, limits);
+      const run = () => handler.run(incoming, flightCall);
+      const appMetadata = await (handler.isLoad ? run() : observed(context, scope, run));
+      flightCall.sendHeaders();
+      if (appMetadata !== null && !scope.signal.aborted) call.write({ appMetadata });
+    }
     const trailers = new Metadata();
     trailers.set(trailer.requestId, scope.requestId);
     return trailers;
@@ -41,35 +59,61 @@ export async function doPut(call: PutCall, scope: CallScope, context: DoPutConte
   }
 }
 
+type FirstMessage = Awaited<ReturnType<FrameSource['first']>>;
+
+/** Reads the first message, and finds whoever takes the DoPut when it is no load of a stream. */
+async function readStart(
+  frames: FrameSource,
+  { producer }: PutCallContext,
+): Promise<{ first: FirstMessage; handler: PutHandler | undefined }> {
+  const first = await frames.first();
+  if (!first?.descriptor || producer.findPut === undefined) return { first, handler: undefined };
+  return { first, handler: producer.findPut(decodeDescriptor(first.descriptor)) };
+}
+
+/** Runs something and tells the observer of its error. */
+async function observed<T>(context: PutCallContext, scope: CallScope, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (thrown) {
+    if (!(thrown instanceof UnimplementedError)) {
+      const request = { requestId: scope.requestId, transport: 'flight', stream: null } as const;
+      context.observer.requestFailed(request, toArrowportError(thrown));
+    }
+    throw thrown;
+  }
+}
+
 async function runPut(
   call: PutCall,
   frames: FrameSource,
+  received: FirstMessage,
   scope: CallScope,
-  context: DoPutContext,
+  context: PutCallContext,
 ): Promise<void> {
   const results = createPutResults(call, scope);
-  const { first, target } = await readFirst(call, frames, scope, context);
+  const { first, target } = readFirst(call, received, scope, context);
   const request: IngestRequest = {
     ...target,
     transport: 'flight',
     requestId: scope.requestId,
     caller: scope.caller,
     signal: scope.signal,
+    end: (error) => scope.abort(error),
     open: (resources) => openFlightStream(readFrames(first.header, frames, resources.allocator), resources),
     onPartialCommit: (receipt) => results.sendPartial(receipt),
   };
   results.sendLast(await context.ingestor.ingest(request));
 }
 
-async function readFirst(
+function readFirst(
   call: PutCall,
-  frames: FrameSource,
+  first: FirstMessage,
   scope: CallScope,
   context: DoPutContext,
-): Promise<{ first: { readonly header: Uint8Array }; target: PutTarget }> {
+): { first: { readonly header: Uint8Array }; target: PutTarget } {
   let stream: string | null = null;
   try {
-    const first = await frames.first();
     if (first === undefined)
       throw new ArrowportError('OPTION_INVALID', 'The DoPut ended before its first message.');
     const target = readPutTarget(first.descriptor);
@@ -100,17 +144,4 @@ function mergeKeys(fromDescriptor: string | null, metadata: Metadata): string | 
   }
   const [key] = keys;
   return key ?? null;
-}
-
-async function* readFrames(
-  firstHeader: Uint8Array,
-  source: FrameSource,
-  allocator: BodyAllocator,
-): AsyncGenerator<FlightFrame> {
-  let frame: FlightFrame | undefined = { header: firstHeader, body: NO_BYTES };
-  while (frame !== undefined) {
-    // Messages that carry application metadata only are allowed anywhere and say nothing of the rows.
-    if (frame.header.byteLength > 0) yield frame;
-    frame = await source.next(allocator);
-  }
 }

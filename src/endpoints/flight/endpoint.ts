@@ -11,6 +11,7 @@ import { createCallRunner, shuttingDownError } from './call-runner.ts';
 import { MESSAGE_HEADROOM_BYTES } from './grpc-message.ts';
 import { createHandlers } from './handlers.ts';
 import { prepareHttp2Streams } from './http2-streams.ts';
+import type { FlightProducer } from './producer.ts';
 import { flightService } from './service.ts';
 
 /** The limits that the Flight door keeps; read anew for each call, so a reload counts from the next one on. */
@@ -24,10 +25,13 @@ export interface FlightSettings {
 /** What the Flight door needs of the server. */
 export interface FlightEndpointDependencies {
   readonly ingestor: Ingestor;
-  readonly operations: Operations;
+  /** Whoever answers `healthcheck` and `reload`; without it there are no such actions. */
+  readonly operations?: Operations;
   readonly observer: IngestObserver;
   /** Tells who calls; every caller may do everything where it is left out. */
   readonly authenticator?: Authenticator;
+  /** Whoever answers the reading calls; without it they are not offered. */
+  readonly producer?: FlightProducer;
   /** Further actions than `healthcheck` and `reload`. */
   readonly actions: readonly FlightAction[];
   settings(): FlightSettings;
@@ -55,13 +59,19 @@ const LAST_ANSWER_MS = 500;
 export function createFlightEndpoint(deps: FlightEndpointDependencies): FlightEndpoint {
   prepareHttp2Streams();
   const runner = createCallRunner(deps.observer);
+  const { producer = {} } = deps;
   const server = createServer(deps);
   server.addService(
     flightService,
     createHandlers({
       runner,
       authenticator: deps.authenticator ?? openDoor,
-      actions: indexActions([...createOperationActions(deps.operations), ...deps.actions]),
+      producer,
+      actions: indexActions([
+        ...(deps.operations === undefined ? [] : createOperationActions(deps.operations)),
+        ...(producer.actions ?? []),
+        ...deps.actions,
+      ]),
       doPutContext: () => ({
         ingestor: deps.ingestor,
         observer: deps.observer,

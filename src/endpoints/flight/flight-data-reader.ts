@@ -1,3 +1,4 @@
+import { fillBody } from '../../arrow/fill-body.ts';
 import { malformed, messageTooLarge } from '../../arrow/ipc-error.ts';
 import { MAX_METADATA_BYTES } from '../../arrow/metadata.ts';
 import type { BodyAllocator, BodyLease } from '../../core/ipc-message.ts';
@@ -98,9 +99,13 @@ class FlightDataReader {
     const bytes = this.#header.byteLength + length;
     if (bytes > maxMessageBytes) throw messageTooLarge(bytes, maxMessageBytes);
     if (allocator === null || length === 0) return this.#message.skip(length);
-    this.#lease = await allocator.allocate(length);
-    this.#body = this.#lease.bytes.subarray(0, length);
-    await this.#message.readInto(this.#body);
+    const lease = await allocator.allocate(length);
+    this.#lease = lease;
+    this.#body = lease.bytes.subarray(0, length);
+    await fillBody(lease, length, async (target) => {
+      await this.#message.readInto(target);
+      return target.byteLength;
+    });
   }
 
   async #readHeader(length: number): Promise<void> {

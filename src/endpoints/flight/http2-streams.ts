@@ -36,6 +36,10 @@ export interface CallTransport {
   readonly source: CallSource;
   /** Takes the request away from the gRPC library, paused and with all its bytes; before the first is asked for. */
   takeRequest(): { readonly stream: ServerHttp2Stream; readonly encoding: string };
+  /** The stream to write messages to, once the call's headers are sent. */
+  response(): ServerHttp2Stream;
+  /** The connection that the call came on; undefined when it is gone. */
+  connection(): Http2Session | undefined;
   /** The error that the gRPC library has answered the call with by itself, if it has. */
   libraryError(): ArrowportError | undefined;
   /** Resets the stream unless it is closed after this time: frees an answered call whose client reads nothing. */
@@ -111,6 +115,11 @@ export function takeCallTransport(metadata: Metadata): CallTransport {
       entry.stream.removeAllListeners('data');
       return entry;
     },
+    response() {
+      if (entry === undefined) throw new ArrowportError('INTERNAL', 'The stream of a call is not known.');
+      return entry.stream;
+    },
+    connection: () => entry?.stream.session,
     libraryError: () => entry?.libraryError,
     closeWithin(ms) {
       if (entry !== undefined) resetAfter(entry.stream, ms, constants.NGHTTP2_CANCEL);

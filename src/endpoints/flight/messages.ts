@@ -60,10 +60,18 @@ export interface SchemaResultMessage {
   readonly schema: Uint8Array;
 }
 
+/** `google.protobuf.Timestamp`. */
+export interface TimestampMessage {
+  /** Seconds since 1970, an int64 as decimal text or a safe integer. */
+  readonly seconds: string | number;
+  readonly nanos: number;
+}
+
 /** `arrow.flight.protocol.FlightEndpoint`. */
 export interface FlightEndpointMessage {
   readonly ticket: TicketMessage;
   readonly location: readonly { readonly uri: string }[];
+  readonly expirationTime?: TimestampMessage | null;
   readonly appMetadata?: Uint8Array;
 }
 
@@ -84,8 +92,59 @@ export interface FlightInfoMessage {
 export interface PollInfoMessage {
   readonly info?: FlightInfoMessage;
   readonly flightDescriptor?: FlightDescriptor;
+  /** From 0 to 1. */
   readonly progress?: number;
+  readonly expirationTime?: TimestampMessage | null;
 }
+
+/** `arrow.flight.protocol.CancelFlightInfoRequest`. */
+export interface CancelFlightInfoMessage {
+  readonly info: FlightInfoMessage | null;
+}
+
+/** `arrow.flight.protocol.CancelFlightInfoResult`; `status` is a {@link cancelStatus}. */
+export interface CancelFlightInfoResultMessage {
+  readonly status: number;
+}
+
+/** The values of `CancelStatus`. */
+export const cancelStatus = { UNSPECIFIED: 0, CANCELLED: 1, CANCELLING: 2, NOT_CANCELLABLE: 3 } as const;
+
+/** `arrow.flight.protocol.RenewFlightEndpointRequest`. */
+export interface RenewFlightEndpointMessage {
+  readonly endpoint: FlightEndpointMessage | null;
+}
+
+/** `arrow.flight.protocol.SessionOptionValue`: one of the kinds, or none, which unsets the option. */
+export interface SessionOptionValueMessage {
+  readonly stringValue?: string;
+  readonly boolValue?: boolean;
+  /** An int64 as decimal text. */
+  readonly int64Value?: string;
+  readonly doubleValue?: number;
+  readonly stringListValue?: { readonly values: readonly string[] };
+}
+
+/** `arrow.flight.protocol.SetSessionOptionsRequest` and `GetSessionOptionsResult`, which have the same field. */
+export interface SessionOptionsMessage {
+  readonly sessionOptions: Readonly<Record<string, SessionOptionValueMessage>>;
+}
+
+/** `arrow.flight.protocol.SetSessionOptionsResult`; `value` is a {@link sessionOptionError}. */
+export interface SetSessionOptionsResultMessage {
+  readonly errors: Readonly<Record<string, { readonly value: number }>>;
+}
+
+/** The values of `SetSessionOptionsResult.ErrorValue`. */
+export const sessionOptionError = { UNSPECIFIED: 0, INVALID_NAME: 1, INVALID_VALUE: 2, ERROR: 3 } as const;
+
+/** `arrow.flight.protocol.CloseSessionResult`; `status` is a {@link closeSessionStatus}. */
+export interface CloseSessionResultMessage {
+  readonly status: number;
+}
+
+/** The values of `CloseSessionResult.Status`. */
+export const closeSessionStatus = { UNSPECIFIED: 0, CLOSED: 1, CLOSING: 2, NOT_CLOSEABLE: 3 } as const;
 
 /** Writes and reads one protobuf message type. */
 export interface MessageCodec<T> {
@@ -96,6 +155,10 @@ export interface MessageCodec<T> {
 
 const bytes = (id: number) => ({ type: 'bytes', id });
 const text = (id: number) => ({ type: 'string', id });
+const mapOf = (type: string, id: number): protobuf.IField => {
+  const field: protobuf.IMapField = { keyType: 'string', type, id };
+  return field;
+};
 
 /**
  * The messages of Flight.proto by their public field numbers, FlightData excepted (see `wire.ts`),
@@ -148,8 +211,43 @@ const root = protobuf.Root.fromJSON({
       },
     },
     PutResult: { fields: { appMetadata: bytes(1) } },
+    // Enums are int32 on the wire.
+    CancelFlightInfoRequest: { fields: { info: { type: 'FlightInfo', id: 1 } } },
+    CancelFlightInfoResult: { fields: { status: { type: 'int32', id: 1 } } },
+    RenewFlightEndpointRequest: { fields: { endpoint: { type: 'FlightEndpoint', id: 1 } } },
+    StringList: { fields: { values: { rule: 'repeated', ...text(1) } } },
+    SessionOptionValue: {
+      oneofs: {
+        value: { oneof: ['stringValue', 'boolValue', 'int64Value', 'doubleValue', 'stringListValue'] },
+      },
+      fields: {
+        stringValue: text(1),
+        boolValue: { type: 'bool', id: 2 },
+        int64Value: { type: 'sfixed64', id: 3 },
+        doubleValue: { type: 'double', id: 4 },
+        stringListValue: { type: 'StringList', id: 5 },
+      },
+    },
+    SessionOptions: {
+      fields: { sessionOptions: mapOf('SessionOptionValue', 1) },
+    },
+    SessionOptionError: { fields: { value: { type: 'int32', id: 1 } } },
+    SetSessionOptionsResult: {
+      fields: { errors: mapOf('SessionOptionError', 1) },
+    },
+    CloseSessionResult: { fields: { status: { type: 'int32', id: 1 } } },
   },
 });
+
+/** Map and list fields are always there; of the others only those that the sender wrote. */
+function createSparseCodec<T>(name: string): MessageCodec<T> {
+  const type = root.lookupType(name);
+  return {
+    ...createCodec<T>(name),
+    decode: (encoded) =>
+      type.toObject(type.decode(encoded), { objects: true, arrays: true, longs: String }) as T,
+  };
+}
 
 function createCodec<T>(name: string): MessageCodec<T> {
   const type = root.lookupType(name);
@@ -176,4 +274,11 @@ export const codecs = {
   flightInfo: createCodec<FlightInfoMessage>('FlightInfo'),
   pollInfo: createCodec<PollInfoMessage>('PollInfo'),
   putResult: createCodec<PutResultMessage>('PutResult'),
+  flightEndpoint: createCodec<FlightEndpointMessage>('FlightEndpoint'),
+  cancelFlightInfo: createCodec<CancelFlightInfoMessage>('CancelFlightInfoRequest'),
+  cancelFlightInfoResult: createCodec<CancelFlightInfoResultMessage>('CancelFlightInfoResult'),
+  renewFlightEndpoint: createCodec<RenewFlightEndpointMessage>('RenewFlightEndpointRequest'),
+  sessionOptions: createSparseCodec<SessionOptionsMessage>('SessionOptions'),
+  setSessionOptionsResult: createCodec<SetSessionOptionsResultMessage>('SetSessionOptionsResult'),
+  closeSessionResult: createCodec<CloseSessionResultMessage>('CloseSessionResult'),
 } as const;

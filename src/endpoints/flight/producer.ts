@@ -22,6 +22,7 @@ export interface FlightCall {
 
 /** A client's connection, as far as handlers may keep things by it. */
 export interface FlightConnection {
+  readonly closed: boolean;
   once(event: 'close', listener: () => void): unknown;
 }
 
@@ -46,8 +47,13 @@ export interface IncomingStream {
   readFrames(allocator: BodyAllocator): AsyncIterable<FlightFrame>;
 }
 
-/** Takes a DoPut over and resolves with the `app_metadata` of its last PutResult. */
-export type PutHandler = (incoming: IncomingStream, call: FlightCall) => Promise<Uint8Array | null>;
+/** Whoever takes a DoPut over. */
+export interface PutHandler {
+  /** Whether its errors are told to the observer by the ingest path. */
+  readonly isLoad: boolean;
+  /** Resolves with the `app_metadata` of the one PutResult; null for none. */
+  run(incoming: IncomingStream, call: FlightCall): Promise<Uint8Array | null>;
+}
 
 /**
  * What answers the reading calls of the Flight service, and DoPuts whose descriptors are its own. Methods that are
@@ -65,6 +71,10 @@ export interface FlightProducer {
   /** Undefined for a DoPut that is a load of a stream. */
   findPut?(descriptor: FlightDescriptor): PutHandler | undefined;
   /** Answers the client's stream with one of its own. */
-  doExchange?(descriptor: FlightDescriptor, incoming: IncomingStream, call: FlightCall): Promise<FlightStream>;
+  doExchange?(
+    descriptor: FlightDescriptor,
+    incoming: IncomingStream,
+    call: FlightCall,
+  ): Promise<FlightStream>;
   readonly actions?: readonly FlightAction[];
 }

@@ -38,6 +38,26 @@ export function encodeFlightData(data: Partial<FlightData>): Buffer {
   return message;
 }
 
+/** Bytes before a gRPC message: whether it is compressed, and its length. */
+const GRPC_PREFIX_BYTES = 5;
+
+/**
+ * The start of a gRPC message that is a FlightData: everything but the `bodyBytes` bytes of the body, which follow as
+ * they are.
+ */
+export function frameFlightData(data: Omit<Partial<FlightData>, 'body'>, bodyBytes: number): Buffer {
+  const fields = encodeFlightData(data);
+  const tag = flightDataField.DATA_BODY * 8 + wireType.BYTES;
+  const lead = bodyBytes === 0 ? 0 : varintLength(tag) + varintLength(bodyBytes);
+  const start = Buffer.allocUnsafe(GRPC_PREFIX_BYTES + fields.length + lead);
+  start.writeUInt8(0, 0);
+  start.writeUInt32BE(fields.length + lead + bodyBytes, 1);
+  start.set(fields, GRPC_PREFIX_BYTES);
+  if (bodyBytes === 0) return start;
+  writeVarint(start, writeVarint(start, GRPC_PREFIX_BYTES + fields.length, tag), bodyBytes);
+  return start;
+}
+
 function writeVarint(target: Uint8Array, start: number, value: number): number {
   let position = start;
   let rest = value;
