@@ -21,10 +21,11 @@ export interface BatchSize {
 
 /**
  * Hands a result out in batches gathered from DuckDB's small chunks. A streaming result stays streaming: no more
- * than a batch is held. Throws TYPE_UNSUPPORTED for columns that DuckDB has no Arrow form for.
+ * than a batch is held. Throws TYPE_UNSUPPORTED for columns that DuckDB has no Arrow form for; the iteration throws
+ * DuckDB's own message when the result breaks off.
  */
 export function readArrowResult(result: DuckDBResult, size: BatchSize): ArrowResult {
-  const { schema, read, close } = openArrowExport(result);
+  const { schema, read, failure, close } = openArrowExport(result);
   const fields = schema.fields.map(plainField);
 
   async function* readBatches(): AsyncGenerator<ArrowBatch> {
@@ -54,6 +55,8 @@ export function readArrowResult(result: DuckDBResult, size: BatchSize): ArrowRes
         if (rows > 0) bytes += columns.reduce((sum, column) => sum + byteSize(column), 0);
         if (bytes >= size.bytes) yield take();
       }
+      const broken = failure();
+      if (broken !== null) throw new Error(broken);
       if (rows > 0) yield take();
     } finally {
       close();

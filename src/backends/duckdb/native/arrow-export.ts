@@ -21,6 +21,7 @@ const functions = {
     'void *',
   ]),
   chunkToArray: library.func('duckdb_data_chunk_to_arrow', 'void *', ['void *', 'void *', 'void *']),
+  resultError: library.func('duckdb_result_error', 'str', ['void *']),
   errorMessage: library.func('duckdb_error_data_message', 'str', ['void *']),
   destroyError: library.func('duckdb_destroy_error_data', 'void', ['void *']),
 };
@@ -34,6 +35,8 @@ export interface ArrowExport {
   readonly schema: ArrowSchema;
   /** The columns of a chunk of this result, in copied memory that is valid until the next call of `read`. */
   read(chunk: DuckDBDataChunk): ArrayData[];
+  /** DuckDB's message when the result broke off; its chunks end then as if there were no more. */
+  failure(): string | null;
   /** Frees what DuckDB holds for the export; `read` must not be called afterwards. */
   close(): void;
 }
@@ -60,6 +63,10 @@ export function openArrowExport(result: DuckDBResult): ArrowExport {
         release(struct, arrayReleaseOffset);
       }
     },
+    failure() {
+      const message: unknown = functions.resultError(externalOf(result, 'result'));
+      return typeof message === 'string' ? message : null;
+    },
     close() {
       if (closed) return;
       closed = true;
@@ -73,8 +80,17 @@ function readResultSchema(result: DuckDBResult, options: unknown): ArrowSchema {
   const columns = Array.from({ length: count }, (_, column) => column);
   const types = columns.map((column) => externalOf(result.columnLogicalType(column), 'logical_type'));
   const names = columns.map((column) => result.columnName(column));
+  return toArrowSchema(options, types, names);
+}
+
+/** The Arrow schema of columns with these logical types; `options` are DuckDB's Arrow options. Throws TYPE_UNSUPPORTED. */
+export function toArrowSchema(
+  options: unknown,
+  types: readonly unknown[],
+  names: readonly string[],
+): ArrowSchema {
   const struct = Buffer.alloc(schemaStructBytes);
-  refuseError(functions.toSchema(options, types, names, count, struct));
+  refuseError(functions.toSchema(options, types, names, names.length, struct));
   try {
     return { fields: createFieldReader()(struct).children, metadata: new Map() };
   } finally {
@@ -139,7 +155,7 @@ function refuseError(error: unknown): void {
 }
 
 /** A place that holds a pointer, for functions that free what it points at and then clear it. */
-function pointerTo(pointer: unknown): Buffer {
+export function pointerTo(pointer: unknown): Buffer {
   const place = Buffer.alloc(8);
   place.writeBigUInt64LE(koffi.address(pointer));
   return place;
