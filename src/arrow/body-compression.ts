@@ -45,6 +45,24 @@ export async function unfoldBuffers(
   return decompressAll(pieces, header.codec, ownership);
 }
 
+/**
+ * What the buffers of a message say they unfold to; 0 where {@link unfoldBuffers} will refuse them before it takes
+ * memory.
+ */
+export function declaredBytes({ header, body }: IpcMessage, limits: IpcLimits): number {
+  let bytes = 0;
+  for (const { offset, length } of header.buffers) {
+    if (header.codec === null || length < PREFIX_BYTES) bytes += length;
+    else bytes += Math.max(length - PREFIX_BYTES, readDeclared(body, offset));
+  }
+  return bytes <= limits.maxMessageBytes ? bytes : 0;
+}
+
+function readDeclared(body: Uint8Array, offset: number): number {
+  const view = new DataView(body.buffer, body.byteOffset + offset, PREFIX_BYTES);
+  return view.getInt32(4, true) * 4294967296 + view.getUint32(0, true);
+}
+
 interface Piece {
   readonly bytes: Uint8Array;
   /** Bytes once unfolded, as declared. */
@@ -55,8 +73,7 @@ interface Piece {
 function readPiece(body: Uint8Array, offset: number, length: number): Piece {
   if (length === 0) return { bytes: EMPTY, length: 0, raw: true };
   if (length < PREFIX_BYTES) throw malformed('A compressed buffer is shorter than its length prefix.');
-  const view = new DataView(body.buffer, body.byteOffset + offset, PREFIX_BYTES);
-  const declared = view.getInt32(4, true) * 4294967296 + view.getUint32(0, true);
+  const declared = readDeclared(body, offset);
   const bytes = body.subarray(offset + PREFIX_BYTES, offset + length);
   if (declared === STORED_RAW) return { bytes, length: bytes.byteLength, raw: true };
   if (declared < 0) throw malformed('A compressed buffer declares a negative length.');

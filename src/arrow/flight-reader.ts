@@ -11,13 +11,13 @@ export interface FlightFrame {
   readonly header: Uint8Array;
   /** The message body, at any address; must stay unchanged until its message is released. */
   readonly body: Uint8Array;
-  /** The memory of the body, at an aligned address; whoever takes the frame releases it. */
+  /** The memory of the body, at an aligned address; whoever takes the frame releases it. Without one the body is copied. */
   readonly lease?: BodyLease | null;
 }
 
 /**
- * Opens a stream of Flight frames, the first of which carries the schema. A body at an aligned address is used in
- * place; another one is copied into memory of `resources.allocator`. Errors of `frames` pass through unchanged.
+ * Opens a stream of Flight frames, the first of which carries the schema. A body with a lease is used in place;
+ * another one is copied into memory of `resources.allocator`. Errors of `frames` pass through unchanged.
  * Throws IPC_MALFORMED, IPC_TRUNCATED, CODEC_UNSUPPORTED, TYPE_UNSUPPORTED, BODY_TOO_LARGE, and what the allocator
  * throws.
  * @see https://arrow.apache.org/docs/format/Flight.html
@@ -93,10 +93,7 @@ class FlightReader implements MessageReader {
     }
     const body = frame.body.subarray(0, batch.bodyLength);
     if (frame.lease != null) return assembleMessage(batch, frame.header, body, frame.lease);
-    if (body.byteOffset % 8 === 0) {
-      const adopted = (await this.#resources.allocator.adopt?.(body)) ?? null;
-      return assembleMessage(batch, frame.header, body, adopted);
-    }
+    if (body.byteLength === 0) return assembleMessage(batch, frame.header, body, null);
     const lease = await this.#resources.allocator.allocate(batch.bodyLength);
     const copy = lease.bytes.subarray(0, batch.bodyLength);
     copy.set(body);

@@ -6,6 +6,7 @@ import { FILE_MAGIC, findBodyFormat } from './body-format.ts';
 import { ByteSource } from './byte-source.ts';
 import { withDictionariesFirst } from './dictionaries-first.ts';
 import { readFileFooter } from './file-footer.ts';
+import { fillBody } from './fill-body.ts';
 import { malformed, messageTooLarge, truncated } from './ipc-error.ts';
 import { assembleMessage, requireBatch, requireSchema } from './message-assembly.ts';
 import { iterateMessages, type MessageReader } from './message-sequence.ts';
@@ -126,10 +127,9 @@ class IpcBodyReader implements MessageReader {
     if (batch.bodyLength === 0) return assembleMessage(batch, read.metadata, EMPTY, null);
     const lease = await this.#resources.allocator.allocate(batch.bodyLength);
     try {
+      const received = await fillBody(lease, batch.bodyLength, (target) => this.#source.readInto(target));
+      if (received < batch.bodyLength) throw truncated('The body ends in the middle of a message.');
       const body = lease.bytes.subarray(0, batch.bodyLength);
-      if ((await this.#source.readInto(body)) < batch.bodyLength) {
-        throw truncated('The body ends in the middle of a message.');
-      }
       return assembleMessage(batch, read.metadata, body, lease);
     } catch (error) {
       lease.release();

@@ -99,6 +99,11 @@ export interface LoadRequest {
   readonly requestId: string;
   /** Fires when the client is gone, with the error to throw as `reason`: what has not begun to commit should not. */
   readonly signal?: AbortSignal;
+  /**
+   * Counts memory that the load holds beside its messages (copies of batches whose message is released) and returns
+   * what ends that; never waits.
+   */
+  holdMemory?(bytes: number): () => void;
   /** To be told how many bytes each record batch, and each dictionary, has once its buffers are decompressed. */
   onBatchDecoded?(bytesDecoded: number): void;
 }

@@ -1,3 +1,4 @@
+import type { ArrowportError } from '../errors.ts';
 import type { Caller } from './auth.ts';
 import type { MergeClauses } from './backend.ts';
 import type { BodyAllocator, IpcLimits, IpcStream } from './ipc-message.ts';
@@ -35,6 +36,8 @@ export interface IngestRequest {
    * The messages must fail (not end) when the client went away, so that a cut stream is never committed.
    */
   open(resources: StreamResources): Promise<IpcStream>;
+  /** Ends the reading of the stream with this error, and fires {@link signal} with it: others need what the load holds. */
+  end?(error: ArrowportError): void;
   /** Fires when the client is gone or its deadline has passed; `reason` is the ArrowportError to answer. */
   readonly signal: AbortSignal;
   /** Called after each commit but the last when the route splits the load; waits are bounded by the door. */

@@ -68,6 +68,11 @@ export interface IpcLimits {
 /** A piece of memory for one message body; `release` gives it back, after which its bytes may change. */
 export interface BodyLease {
   readonly bytes: Uint8Array;
+  /**
+   * To be called before bytes up to `length` are filled, where there are many: what counts as held follows what has
+   * come. Null when that may be done at once. Throws OVERLOADED.
+   */
+  admit?(length: number): Promise<void> | null;
   release(): void;
 }
 
@@ -75,6 +80,4 @@ export interface BodyLease {
 export interface BodyAllocator {
   /** Resolves with `length` writable bytes at an address that is a multiple of 8, and with 64 readable bytes behind them. Throws OVERLOADED. */
   allocate(length: number): Promise<BodyLease> | BodyLease;
-  /** Counts memory that is there already, and is used as it is, among what was handed out. Throws OVERLOADED. */
-  adopt?(bytes: Uint8Array): Promise<BodyLease> | BodyLease;
 }

@@ -1,7 +1,7 @@
-import type { BodyAllocator, BodyLease } from '../core/ipc-message.ts';
 import type { ArrowportError } from '../errors.ts';
 import { createBodyPool } from './body-pool.ts';
-import { createBudget, type Patience } from './budget.ts';
+import { type LoadMemory, openLoadMemory, type SharedMemory } from './load-memory.ts';
+import { createMemoryBudget } from './memory-budget.ts';
 
 /** The bounds of the memory that all loads share. */
 export interface BodyMemoryOptions {
@@ -15,12 +15,14 @@ export interface BodyMemoryOptions {
   onChange(heldBytes: number): void;
 }
 
-/** The memory that message bodies are received in. */
+/** The memory that message bodies are received in, and that what they unfold to is counted against. */
 export interface BodyMemory {
-  /** Whether a load waits for memory. */
+  /** Whether loads should hand on what they have gathered. */
   readonly isPressed: boolean;
-  /** An allocator for one load, whose waits end with `signal`. */
-  createAllocator(signal: AbortSignal): BodyAllocator;
+  /** Since when a load waits for memory, by `performance.now()`; null while none does. */
+  readonly waitingSince: number | null;
+  /** The memory of one load, whose waits end with `signal`. */
+  open(signal: AbortSignal): LoadMemory;
   /** Calls `handler` whenever a load begins to wait; returns what ends that. */
   watchPressure(handler: () => void): () => void;
   /** Lets go of the idle memory. */
@@ -31,53 +33,42 @@ const MAX_RETAINED_BYTES = 256 * 1024 * 1024;
 
 /** Makes the memory of one server. */
 export function createBodyMemory(options: BodyMemoryOptions): BodyMemory {
-  const { limitBytes, refuse } = options;
-  const budget = createBudget(limitBytes, (held) => options.onChange(held));
-  const pool = createBodyPool({ retainBytes: Math.min(MAX_RETAINED_BYTES, limitBytes / 2) });
+  const { limitBytes } = options;
+  const budget = createMemoryBudget(limitBytes, (held) => options.onChange(held));
   const watchers = new Set<() => void>();
-
-  /** A lease that is counted; the memory itself goes back to whoever it came from. */
-  const count = (bytes: Uint8Array, giveBack: () => void): BodyLease => {
-    let held = true;
-    return {
-      bytes,
-      release() {
-        if (!held) return;
-        held = false;
-        giveBack();
-        budget.give(bytes.byteLength);
-      },
-    };
-  };
-  const lease = (length: number): BodyLease => {
-    const { bytes, release } = pool.take(length);
-    return count(bytes, release);
+  const shared: SharedMemory = {
+    budget,
+    pool: createBodyPool({
+      retainBytes: Math.min(MAX_RETAINED_BYTES, limitBytes / 2),
+      spareBytes: () =>
+        Math.max(0, Math.min(limitBytes / 2, limitBytes - budget.held) - shared.uncountedBytes),
+    }),
+    uncountedBytes: 0,
+    beginWaitMs: options.beginWaitMs,
+    memoryWaitMs: options.memoryWaitMs,
+    refuse: () => options.refuse(),
+    onWait() {
+      for (const notify of watchers) notify();
+    },
   };
 
   return {
     get isPressed() {
-      return budget.isContended;
+      return budget.isPressed;
     },
-    createAllocator(signal) {
-      let patience: Patience = { signal, waitMs: options.beginWaitMs, refuse };
-      const acquire = (length: number, make: () => BodyLease): Promise<BodyLease> | BodyLease => {
-        const wait = budget.take(length, patience);
-        patience = { signal, waitMs: options.memoryWaitMs, refuse };
-        if (wait === null) return make();
-        for (const notify of watchers) notify();
-        return wait.then(make);
-      };
-      return {
-        allocate: (length) => acquire(length, () => lease(length)),
-        adopt: (bytes) => acquire(bytes.byteLength, () => count(bytes, () => undefined)),
-      };
+    get waitingSince() {
+      return budget.waitingSince;
     },
+    open: (signal) => openLoadMemory(shared, signal),
     watchPressure(handler) {
       // Wrapped, so that a handler that watches twice is told twice.
       const watcher = () => handler();
       watchers.add(watcher);
       return () => watchers.delete(watcher);
     },
-    close: () => pool.close(),
+    close() {
+      budget.close();
+      shared.pool.close();
+    },
   };
 }

@@ -4,14 +4,22 @@ import type { BodyLease } from '../core/ipc-message.ts';
 export interface BodyPoolOptions {
   /** Most idle bytes that are kept. */
   readonly retainBytes: number;
+  /** Fewer of them, where memory is short at the moment. */
+  spareBytes?(): number;
   /** How long memory stays idle before it is let go; 10 s by default. */
   readonly idleMs?: number;
+}
+
+/** Memory of a pool. */
+export interface PooledLease extends BodyLease {
+  /** Whether the memory was used before, and so is there in full; fresh memory comes as it is written to. */
+  readonly isUsed: boolean;
 }
 
 /** Memory for message bodies that is used again: fresh buffers of this size cost page faults and collections. */
 export interface BodyPool {
   /** Hands out `length` writable bytes, not zeroed; their address is that of an ArrayBuffer, so a multiple of 8. */
-  take(length: number): BodyLease;
+  take(length: number): PooledLease;
   /** Bytes that are kept idle. */
   idleBytes(): number;
   /** Lets go of all idle memory, and of the rest as it comes back. */
@@ -32,7 +40,9 @@ interface IdleBuffer {
 }
 
 /** Makes an empty pool. */
-export function createBodyPool({ retainBytes, idleMs = IDLE_MS }: BodyPoolOptions): BodyPool {
+export function createBodyPool(options: BodyPoolOptions): BodyPool {
+  const { retainBytes, idleMs = IDLE_MS } = options;
+  const mayKeep = () => Math.min(retainBytes, options.spareBytes?.() ?? retainBytes);
   const idle = new Map<number, IdleBuffer[]>();
   let idleBytes = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -63,14 +73,15 @@ export function createBodyPool({ retainBytes, idleMs = IDLE_MS }: BodyPoolOption
   };
 
   const watch = (): void => {
-    if (timer !== undefined || idleBytes === 0) return;
-    timer = setTimeout(trim, idleMs);
-    timer.unref();
+    if (idleBytes > 0) timer ??= setTimeout(trim, idleMs).unref();
   };
 
   const keep = (buffer: Buffer<ArrayBuffer>): void => {
     const size = buffer.byteLength;
-    if (closed || idleBytes + size > retainBytes) return;
+    if (closed || idleBytes + size > mayKeep()) {
+      if (!closed) free(buffer);
+      return;
+    }
     const entry = { buffer, since: performance.now() };
     const buffers = idle.get(size);
     if (buffers === undefined) idle.set(size, [entry]);
@@ -79,12 +90,27 @@ export function createBodyPool({ retainBytes, idleMs = IDLE_MS }: BodyPoolOption
     watch();
   };
 
+  /** Lets go of idle memory that is of no use for what is wanted now. */
+  const shrink = (most: number): void => {
+    for (const [size, buffers] of idle) {
+      while (idleBytes > most) {
+        const last = buffers.pop();
+        if (last === undefined) break;
+        free(last.buffer);
+        idleBytes -= size;
+      }
+      if (idleBytes <= most) return;
+    }
+  };
+
   return {
     take(length) {
       if (length + SLACK_BYTES < SMALLEST_POOLED)
-        return lease(Buffer.allocUnsafeSlow(length + SLACK_BYTES), length);
+        return lease(Buffer.allocUnsafeSlow(length + SLACK_BYTES), length, true);
       const wanted = sizeClass(length + SLACK_BYTES);
-      return lease(find(wanted) ?? Buffer.allocUnsafeSlow(wanted), length, keep);
+      const used = find(wanted);
+      if (used === undefined) shrink(mayKeep());
+      return lease(used ?? Buffer.allocUnsafeSlow(wanted), length, used !== undefined, keep);
     },
     idleBytes: () => idleBytes,
     close() {
@@ -97,7 +123,7 @@ export function createBodyPool({ retainBytes, idleMs = IDLE_MS }: BodyPoolOption
 }
 
 /** Without a collection, which an idle server may not see for hours. */
-function free(buffer: IdleBuffer['buffer']): void {
+function free(buffer: Buffer<ArrayBuffer>): void {
   buffer.buffer.transfer(0);
 }
 
@@ -111,11 +137,13 @@ function sizeClass(bytes: number): number {
 function lease(
   buffer: Buffer<ArrayBuffer>,
   length: number,
+  isUsed: boolean,
   giveBack?: (buffer: Buffer<ArrayBuffer>) => void,
-): BodyLease {
+): PooledLease {
   let held = true;
   return {
     bytes: buffer.subarray(0, length),
+    isUsed,
     release() {
       if (!held) return;
       held = false;

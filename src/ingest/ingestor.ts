@@ -30,7 +30,7 @@ export function createIngestor(options: IngestorOptions): Ingestor {
     let place: Place | null = null;
     try {
       readStreamName(request.stream);
-      place = await admission.admit(request.signal);
+      place = await admission.admit(request.signal, request.end);
       return { place, plan: planLoad(request, router.current()) };
     } catch (thrown) {
       place?.leave();

@@ -7,6 +7,7 @@ import type { CommitPolicy, Route } from '../core/route.ts';
 import { ArrowportError, toArrowportError } from '../errors.ts';
 import type { Place } from './admission.ts';
 import { createKeptDictionaries } from './kept-dictionaries.ts';
+import { createLoadHoldings, type LoadHoldings } from './load-holdings.ts';
 import type { LoadPlan } from './load-plan.ts';
 import { createReceipt } from './receipt.ts';
 
@@ -47,6 +48,7 @@ class LoadSession {
   /** Null where the whole stream is one commit. */
   readonly #policy: CommitPolicy | null;
   readonly #dictionaries = createKeptDictionaries();
+  readonly #holdings: LoadHoldings;
   readonly #total = { rows: 0, batches: 0, bytes: 0 };
   #load: Load | null = null;
   #part: Part = startPart();
@@ -59,6 +61,12 @@ class LoadSession {
   constructor(options: LoadSessionOptions) {
     this.#options = options;
     this.#route = options.plan.route;
+    const { place, limits } = options;
+    this.#holdings = createLoadHoldings({
+      memory: place.memory,
+      limits,
+      workerShareBytes: this.#route.backend === 'delta' ? place.workerShareBytes : null,
+    });
     this.#policy = options.request.onPartialCommit === undefined ? null : this.#route.commit;
   }
 
@@ -66,7 +74,7 @@ class LoadSession {
     const { request, place, limits } = this.#options;
     place.watchPressure(() => this.#load?.flush?.());
     try {
-      const stream = await request.open({ allocator: place.allocator, limits });
+      const stream = await this.#receive(request.open({ allocator: place.allocator, limits }));
       await this.#writeAll(stream);
       return await this.#finish();
     } catch (error) {
@@ -74,6 +82,18 @@ class LoadSession {
       throw this.#withTotals(toArrowportError(error));
     } finally {
       this.#dictionaries.release();
+      this.#holdings.close();
+    }
+  }
+
+  /** Waits for the client, which others may have to wait for. */
+  async #receive<T>(coming: Promise<T>): Promise<T> {
+    const { place } = this.#options;
+    place.setReceiving(true);
+    try {
+      return await coming;
+    } finally {
+      place.setReceiving(false);
     }
   }
 
@@ -85,7 +105,7 @@ class LoadSession {
       for (;;) {
         const next = messages.next();
         await this.#commitWhileWaiting(next);
-        const result = await next;
+        const result = await this.#receive(next);
         if (result.done === true) return;
         await this.#write(result.value, begin);
         if (this.#isFull()) await this.#commitPart();
@@ -99,7 +119,7 @@ class LoadSession {
 
   /** Returns what begins a transaction on this stream. */
   async #prepare(stream: IpcStream): Promise<() => Promise<Load>> {
-    const { plan, request, observer, identity, openBackend } = this.#options;
+    const { plan, request, place, observer, identity, openBackend } = this.#options;
     const backend = await openBackend();
     return () =>
       backend.begin({
@@ -109,6 +129,7 @@ class LoadSession {
         options: this.#parts === 0 ? plan.options : continueWith(plan.options, this.#parts),
         requestId: request.requestId,
         signal: request.signal,
+        holdMemory: (bytes) => place.memory.hold(bytes),
         onBatchDecoded: (bytesDecoded) => observer.batchDecoded(identity, bytesDecoded),
       });
   }
@@ -127,8 +148,11 @@ class LoadSession {
         this.#load = await begin();
         unwritten.unshift(...this.#dictionaries.share());
       }
-      for (let next = unwritten.shift(); next !== undefined; next = unwritten.shift())
-        await this.#load.write(next);
+      for (let next = unwritten[0]; next !== undefined; next = unwritten[0]) {
+        const covered = await this.#holdings.cover(next);
+        unwritten.shift();
+        await this.#load.write(covered);
+      }
       if (this.#options.place.isPressed()) this.#load.flush?.();
     } finally {
       for (const left of unwritten) left.release();
@@ -201,7 +225,7 @@ class LoadSession {
     const part = this.#part;
     if (this.#policy !== null && load.replays !== undefined) await refuseShorter(load, load.replays, part);
     const commitStart = performance.now();
-    const result = await commitOrAbort(load);
+    const result = await commitOrAbort(load).finally(() => this.#holdings.endPart());
     const now = performance.now();
     if (this.#options.plan.options.mode !== 'merge') checkRows(result, part);
     this.#total.rows += result.rows;

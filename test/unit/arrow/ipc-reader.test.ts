@@ -259,7 +259,7 @@ async function* framesOf(bytes: Buffer, shift: number) {
   }
 }
 
-test('Flight frames give the same messages, without a copy where the body is aligned', async () => {
+test('Flight frames give the same messages, their bodies in memory of the allocator', async () => {
   const whole = await readMessages(chunksOf(sample), new CountingResources());
   for (const shift of [0, 3, 8]) {
     const resources = new CountingResources();
@@ -267,7 +267,7 @@ test('Flight frames give the same messages, without a copy where the body is ali
     const bodies: string[] = [];
     for await (const message of stream.messages) {
       assert.equal(message.body.byteOffset % 8, 0);
-      assert.equal(resources.leases, shift === 3 ? 1 : 0);
+      assert.equal(resources.leases, message.body.byteLength > 0 ? 1 : 0);
       bodies.push(Buffer.from(message.body).toString('base64'));
       message.release();
     }

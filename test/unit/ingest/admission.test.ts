@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ArrowportError } from '../../../src/errors.ts';
-import { type AdmissionOptions, createAdmission } from '../../../src/ingest/admission.ts';
+import { type AdmissionOptions, createAdmission, type Place } from '../../../src/ingest/admission.ts';
 import { createRecorder } from './memory-backend.ts';
 
 const never = new AbortController().signal;
@@ -71,6 +71,7 @@ test('memory beyond limits.max_inflight_bytes is waited for, in order', async ()
   const { admission, inflight } = admissionOf();
   const [a, b] = [await admission.admit(never), await admission.admit(never)];
   const first = await a.allocator.allocate(600);
+  a.memory.arrived();
   const large = Promise.resolve(b.allocator.allocate(900));
   const small = Promise.resolve(a.allocator.allocate(100));
   assert.equal(await isSettled(large), false);
@@ -85,10 +86,11 @@ test('memory beyond limits.max_inflight_bytes is waited for, in order', async ()
   assert.deepEqual(inflight(), [600, 0, 900, 1000, 100, 0]);
 });
 
-test('a body above the whole budget is received when nothing else is held', async () => {
+test('a body above the whole budget is received when nobody else holds any of it', async () => {
   const { admission } = admissionOf();
-  const place = await admission.admit(never);
-  const small = await place.allocator.allocate(1);
+  const [other, place] = [await admission.admit(never), await admission.admit(never)];
+  const small = await other.allocator.allocate(1);
+  other.memory.arrived();
   const huge = Promise.resolve(place.allocator.allocate(5000));
   assert.equal(await isSettled(huge), false);
   small.release();
@@ -105,7 +107,8 @@ test('a load that waits too long for memory is OVERLOADED, sooner for its first 
     details: { limit: 'limits.max_inflight_bytes', retryAfterMs: 1000 },
   });
   assert.ok(performance.now() - startedAt < 100);
-  await assert.rejects(Promise.resolve(a.allocator.allocate(10)), { code: 'OVERLOADED' });
+  b.memory.hold(400);
+  await assert.rejects(Promise.resolve(b.allocator.allocate(200)), { code: 'OVERLOADED' });
   assert.ok(performance.now() - startedAt >= 130);
   assert.equal(rejections(), 2);
 });
@@ -118,6 +121,7 @@ test('loads that hold memory are told when one begins to wait for it, until they
     told += 1;
   });
   const held = await a.allocator.allocate(1000);
+  a.memory.arrived();
   assert.equal(a.isPressed(), false);
   const waiting = Promise.resolve(b.allocator.allocate(10));
   assert.equal(told, 1);
@@ -126,6 +130,7 @@ test('loads that hold memory are told when one begins to wait for it, until they
   await waiting;
   assert.equal(a.isPressed(), false);
   a.leave();
+  b.memory.arrived();
   const again = Promise.resolve(b.allocator.allocate(1000));
   assert.equal(await isSettled(again), false);
   assert.equal(told, 1);
@@ -133,14 +138,81 @@ test('loads that hold memory are told when one begins to wait for it, until they
   (await again).release();
 });
 
-test('memory that is there already counts like memory that is handed out', async () => {
-  const { admission, inflight } = admissionOf();
+test('a large body counts as held as it comes, not as it was announced', async () => {
+  const MiB = 2 ** 20;
+  const { admission, inflight } = admissionOf({ maxInflightBytes: 8 * MiB });
   const place = await admission.admit(never);
-  const adopted = await place.allocator.adopt?.(new Uint8Array(700));
-  const waiting = Promise.resolve(place.allocator.allocate(400));
-  assert.equal(await isSettled(waiting), false);
-  adopted?.release();
-  adopted?.release();
+  const lease = await place.allocator.allocate(6 * MiB);
+  assert.equal(lease.bytes.byteLength, 6 * MiB);
+  for (let piece = 1; piece <= 6; piece += 1) await lease.admit?.(piece * MiB);
+  lease.release();
+  lease.release();
+  assert.deepEqual(
+    inflight().map((bytes) => Number(bytes) / MiB),
+    [1, 2, 4, 6, 0],
+  );
+});
+
+test('loads that each hold half of a body and wait for the other half go on one after another', async () => {
+  const MiB = 2 ** 20;
+  const { admission } = admissionOf({ maxInflightBytes: 4 * MiB, maxStreams: 9 });
+  const bodies = Array.from({ length: 4 }, async () => {
+    const place = await admission.admit(never);
+    const lease = await place.allocator.allocate(3 * MiB);
+    for (let piece = 1; piece <= 3; piece += 1) {
+      await sleep(1);
+      await lease.admit?.(piece * MiB);
+    }
+    lease.release();
+    return place.memory.held;
+  });
+  assert.deepEqual(await Promise.all(bodies), [0, 0, 0, 0]);
+});
+
+test('what a message unfolds to is counted before other bodies are received, and may go over the limit', async () => {
+  const { admission, inflight } = admissionOf();
+  const [a, b] = [await admission.admit(never), await admission.admit(never)];
+  const body = await a.allocator.allocate(900);
+  a.memory.arrived();
+  const other = Promise.resolve(b.allocator.allocate(200));
+  const unfolded = await a.memory.unfold(500);
+  assert.equal(await isSettled(other), false);
+  unfolded();
+  body.release();
+  (await other).release();
+  assert.deepEqual(inflight(), [900, 1400, 900, 0, 200, 0]);
+});
+
+test('a load that holds memory which others wait for and sends nothing is ended', async () => {
+  const { admission } = admissionOf({ slowMemoryMs: 100 });
+  const ended: ArrowportError[] = [];
+  const slow = await admission.admit(never, (error: ArrowportError) => ended.push(error));
+  slow.setReceiving(true);
+  const body = await slow.allocator.allocate(900);
+  await sleep(1200);
+  assert.deepEqual(ended, [], 'nobody waits');
+  const other = await admission.admit(never, (error: ArrowportError) => ended.push(error));
+  const waiting = Promise.resolve(other.allocator.allocate(200));
+  await sleep(1200);
+  assert.deepEqual(
+    ended.map(({ code, details }) => [code, details.limit]),
+    [['OVERLOADED', 'limits.max_inflight_bytes']],
+  );
+  body.release();
   (await waiting).release();
-  assert.deepEqual(inflight(), [700, 0, 400, 0]);
+});
+
+test('a load whose place others wait for and that sends nothing is ended', async () => {
+  const { admission } = admissionOf({ maxStreams: 1, slowPlaceMs: 100 });
+  const ended: ArrowportError[] = [];
+  const slow: Place = await admission.admit(never, (error) => {
+    ended.push(error);
+    slow.leave();
+  });
+  slow.setReceiving(true);
+  await admission.admit(never);
+  assert.deepEqual(
+    ended.map(({ code, details }) => [code, details.limit]),
+    [['OVERLOADED', 'limits.max_streams']],
+  );
 });
