@@ -14,17 +14,20 @@ export interface DeltaServer extends TestServer {
   tablePath(table: string): string;
 }
 
+/** The environment variables by which a server finds the worker's environment that is kept for tests. */
+export function workerEnvironment(): Readonly<Record<string, string>> {
+  const python = process.env['ARROWPORT_DELTA_PYTHON'];
+  return {
+    ARROWPORT_CACHE: cacheFolder,
+    ...(python === undefined ? {} : { ARROWPORT_DELTA_PYTHON: python }),
+  };
+}
+
 /** Starts a server whose worker's environment is there already. `config` must not set `delta_config.table_path`. */
 export async function startDeltaServer(owner: CleanupOwner, config = ''): Promise<DeltaServer> {
   const python = process.env['ARROWPORT_DELTA_PYTHON'];
   await ensureWorkerEnvironment({ cacheFolder, environment: process.env, python: python ?? null });
-  const server = await startServer(owner, {
-    config,
-    env: {
-      ARROWPORT_CACHE: cacheFolder,
-      ...(python === undefined ? {} : { ARROWPORT_DELTA_PYTHON: python }),
-    },
-  });
+  const server = await startServer(owner, { config, env: workerEnvironment() });
   // Its properties are read anew after a restart, so they must not be copied.
   const tablePath = (table: string) => join(server.folder, 'delta_tables', table);
   return Object.assign(server, { tablePath });

@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { platform } from 'node:os';
+import { test } from 'node:test';
+import { skipWithoutPython } from '../support/python.ts';
+import { runCrashes } from './crash-run.ts';
+
+const skip = platform() === 'linux' ? skipWithoutPython : 'workers are found by /proc, which only Linux has';
+
+test('twenty rounds of kill -9 lose nothing, double nothing and leave no load in part', {
+  skip,
+}, async (t) => {
+  const seed = Number(process.env['ARROWPORT_CRASH_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+  t.diagnostic(`seed ${seed}; the same again: ARROWPORT_CRASH_SEED=${seed}`);
+  const report = await runCrashes(t, { seed, rounds: 20, roundsPerComparison: 20 });
+  t.diagnostic(JSON.stringify(report));
+  assert.deepEqual(report.complaints, []);
+  assert.equal(report.rounds, 20);
+});
