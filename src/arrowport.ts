@@ -2,13 +2,13 @@ import { relative } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { DuckDbBackend } from './backends/duckdb/backend.ts';
 import { type BackendRegistry, createBackendRegistry } from './backends/registry.ts';
+import { type AuthSide, createAuthSide } from './composition/auth.ts';
 import { createDeltaSide, type DeltaSide } from './composition/delta.ts';
 import { createLiveConfig, type LiveConfig } from './config/live-config.ts';
 import { type LoadedConfig, loadConfig } from './config/load.ts';
 import type { CommandLineOverrides } from './config/overrides.ts';
 import { packageVersion } from './config/package-version.ts';
 import type { Config } from './config/schema.ts';
-import { refuseUnsupported } from './config/unsupported.ts';
 import type { IpcLimits } from './core/ipc-message.ts';
 import type { IngestObserver } from './core/observer.ts';
 import type { Operations } from './core/operations.ts';
@@ -72,7 +72,6 @@ export async function createArrowport(options: ArrowportOptions): Promise<Arrowp
       ...(options.overrides === undefined ? {} : { overrides: options.overrides }),
     });
   const initial = await load(options.configPath);
-  refuseUnsupported(initial.config);
   return new Server(initial, createdAt, options, load);
 }
 
@@ -87,6 +86,7 @@ class Server implements Arrowport {
   readonly #observer: IngestObserver;
   readonly #deltaMeter: DeltaMeter;
   readonly #delta: DeltaSide;
+  readonly #auth: AuthSide;
   readonly #backends: BackendRegistry;
   readonly #admission: Admission;
   readonly #http: HttpEndpoint;
@@ -121,6 +121,11 @@ class Server implements Arrowport {
       this.#lastLoads.observer,
       this.#deltaMeter.observer,
     ]);
+    this.#auth = createAuthSide({
+      config: () => this.#config.current(),
+      cwd: options.cwd,
+      logger: this.#logger,
+    });
     this.#delta = createDeltaSide({
       config: () => this.#config.current(),
       env: options.env,
@@ -143,10 +148,14 @@ class Server implements Arrowport {
   async start(): Promise<ArrowportAddress> {
     const config = this.#config.current();
     try {
+      await this.#auth.open();
       if (this.#uses('duckdb')) await this.#backends.open('duckdb');
       await this.#http.ready();
       const address = await this.#listen(config);
       this.#config.watch(this.#createdAt);
+      this.#auth.watch(this.#createdAt, (material) => {
+        for (const port of this.#ports) port.setTls(material);
+      });
       // In the background: a worker that is slow to come, or never comes, must not keep other streams waiting.
       if (this.#uses('delta')) void this.#delta.prepare(() => this.#backends.open('delta'));
       this.#state = 'running';
@@ -169,6 +178,7 @@ class Server implements Arrowport {
     const graceSeconds = this.#config.current().shutdown_grace_seconds;
     if (wasRunning) this.#logger.info({ grace_seconds: graceSeconds }, 'stopping');
     this.#config.close();
+    this.#auth.close();
     this.#admission.setDraining();
     this.#http.setDraining();
     this.#flight.setDraining();
@@ -221,6 +231,7 @@ class Server implements Arrowport {
     const shared = {
       ingestor,
       operations: this.#createOperations(),
+      authenticator: this.#auth.authenticator,
       observer: this.#observer,
       logger: this.#logger,
     };
@@ -262,7 +273,11 @@ class Server implements Arrowport {
   #createOperations(): Operations {
     return {
       version: packageVersion(),
-      reload: () => this.#config.reload(),
+      reload: async () => {
+        const answer = await this.#config.reload();
+        await this.#auth.reload();
+        return answer;
+      },
       readiness: () => this.#readiness(),
       metricsText: async () => {
         await this.#deltaMeter.refresh();
@@ -281,7 +296,9 @@ class Server implements Arrowport {
     const { host, port, flight_port } = config;
     const onFlight = this.#flight.acceptConnection;
     const ownFlightPort = flight_port !== null && (flight_port === 0 || flight_port !== port);
+    const tls = this.#auth.tls();
     const main = createPort({
+      tls,
       key: 'port',
       host,
       port,
@@ -291,22 +308,25 @@ class Server implements Arrowport {
     this.#ports.push(main);
     const bound = await main.listen();
     if (flight_port === null || !ownFlightPort) return { ...bound, flightPort: bound.port };
-    const own = createPort({ key: 'flight_port', host, port: flight_port, onHttp2: onFlight, onHttp1: null });
+    const own = createPort({
+      tls,
+      key: 'flight_port',
+      host,
+      port: flight_port,
+      onHttp2: onFlight,
+      onHttp1: null,
+    });
     this.#ports.push(own);
     return { ...bound, flightPort: (await own.listen()).port };
   }
 
   #announce(config: Config, { host, port, flightPort }: ArrowportAddress): void {
     this.#logger.info({ host, port, flight_port: flightPort, db: config.db_path }, 'listening');
-    if (isLoopback(host)) return;
-    this.#logger.warn(
-      { host },
-      `anyone who reaches ${host} may read and write: access is not restricted; set host to 127.0.0.1 to listen on this machine only`,
-    );
+    const risk = isLoopback(host) ? null : this.#auth.describeRisk(host);
+    if (risk !== null) this.#logger.warn({ host }, risk);
   }
 
   #apply(next: Config): void {
-    refuseUnsupported(next);
     const routes = createRouteTable(next);
     this.#router.swap(routes);
     this.#log.setLevel(next.log.level);

@@ -29,12 +29,10 @@ export function registerCheckCommand(program: Command, host: CliHost): void {
 async function check(file: string, options: CheckOptions, host: CliHost): Promise<void> {
   const { findConfigText } = await import('../config/config-file.ts');
   const { checkConfig } = await import('../config/check.ts');
-  const { refuseUnsupported } = await import('../config/unsupported.ts');
   try {
     const text = await findConfigText(resolve(host.cwd, file), file);
     if (text === undefined) throw new CliFailure('refused', `there is no file ${file}: check the path`);
     const config = checkConfig(text, file, host.env);
-    refuseUnsupported(config);
     const { storage_backend: defaultBackend, streams } = config;
     const routes = Object.entries(streams).map(([stream, route]) => ({
       stream,

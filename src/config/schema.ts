@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { authOptions } from '../auth/config.ts';
 import { deltaOptions } from '../backends/delta/config.ts';
 import { duckdbOptions } from '../backends/duckdb/config.ts';
 import { flightOptions } from '../endpoints/flight/config.ts';
@@ -21,11 +22,12 @@ export const configSchema = z.strictObject({
   duckdb_extensions: duckdbOptions.duckdb_extensions,
   duckdb: duckdbOptions.duckdb,
   limits: ingestOptions.limits,
-  auth: httpOptions.auth,
+  auth: authOptions.auth,
   tls: httpOptions.tls,
   idempotency: ingestOptions.idempotency,
   shutdown_grace_seconds: httpOptions.shutdown_grace_seconds,
   log: telemetryOptions.log,
+  audit: telemetryOptions.audit,
 });
 
 /** The checked configuration with its snake_case keys, every default filled in. */

@@ -67,6 +67,7 @@ function describeSyntax(code: string, message: string): string {
   if (code === 'RESOURCE_EXHAUSTION' || message.includes('call stack'))
     return 'the YAML is nested too deeply';
   if (code === 'MULTIPLE_DOCS') return 'a second document begins here (---); a configuration is one document';
-  const [line = ''] = message.split('\n');
+  // What the parser quotes may be a secret; a sign or two of syntax is none.
+  const [line = ''] = message.replaceAll(/"(?:[^"\\]|\\.){9,}"/g, '"…"').split('\n');
   return `not valid YAML: ${line.slice(0, 200)}`;
 }

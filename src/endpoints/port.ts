@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { BoundAddress } from '../core/endpoint.ts';
 import { ArrowportError } from '../errors.ts';
 
@@ -15,12 +16,25 @@ export interface PortOptions {
   readonly onHttp1: ((socket: Socket) => void) | null;
   /** How long a new connection may take to show what it speaks; 10 s by default. */
   readonly firstBytesMs?: number;
+  /** What the port encrypts with; absent or null: it does not. */
+  readonly tls?: TlsMaterial | null;
+}
+
+/** The texts of PEM files. */
+export interface TlsMaterial {
+  /** The certificate chain, the server's own first. */
+  readonly cert: string;
+  readonly key: string;
+  /** Authorities one of which must have signed the client's certificate; null: none is asked for. */
+  readonly clientCa: string | null;
 }
 
 /** A listening port. */
 export interface Port {
   /** Resolves with the address that was bound. Throws OPTION_INVALID when it cannot be. */
   listen(): Promise<BoundAddress>;
+  /** What connections are encrypted with from the next one on; only for a port that was made with `tls`. */
+  setTls(material: TlsMaterial): void;
   /** Stops listening and drops connections that have not been handed over; those that have live on. */
   close(): Promise<void>;
 }
@@ -30,20 +44,36 @@ const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 const FIRST_BYTES_MS = 10_000;
 
 /**
- * Makes a listener that tells HTTP/2 from HTTP/1.1 by the first bytes of each connection and hands the socket over
- * with those bytes put back. It is the socket itself, so that Node's HTTP/2 reads it natively: wrapped in another
- * stream, it passes a quarter less.
+ * Makes a listener that tells HTTP/2 from HTTP/1.1 and hands the sockets over: by what was agreed on with TLS, else by
+ * the first bytes of each connection, which are put back. It is the socket itself, so that Node's HTTP/2 reads it
+ * natively: wrapped in another stream, it passes a quarter less.
  */
 export function createPort(options: PortOptions): Port {
   const undecided = new Set<Socket>();
+  const material = options.tls ?? null;
+  const encrypted = material === null ? null : createEncryptedServer(options, material, undecided);
+  const server = encrypted ?? createPlainServer(options, undecided);
+  return {
+    listen: () => listen(server, options),
+    setTls(next) {
+      encrypted?.setSecureContext(describeTls(next));
+    },
+    async close() {
+      for (const socket of undecided) socket.destroy();
+      // Handed-over connections end with their doors; waiting for them here would wait for their clients.
+      if (server.listening) server.close();
+    },
+  };
+}
+
+function createPlainServer(options: PortOptions, undecided: Set<Socket>): Server {
   const { onHttp1 } = options;
-  const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
+  return createServer({ noDelay: true, keepAlive: true }, (socket) => {
     if (onHttp1 === null) {
       options.onHttp2(socket);
       return;
     }
-    const firstBytesMs = options.firstBytesMs ?? FIRST_BYTES_MS;
-    decide(socket, undecided, firstBytesMs, (isHttp2) => {
+    decide(socket, undecided, options.firstBytesMs ?? FIRST_BYTES_MS, (isHttp2) => {
       if (isHttp2) {
         options.onHttp2(socket);
         return;
@@ -53,14 +83,65 @@ export function createPort(options: PortOptions): Port {
       socket.resume();
     });
   });
-  return {
-    listen: () => listen(server, options),
-    async close() {
-      for (const socket of undecided) socket.destroy();
-      // Handed-over connections end with their doors; waiting for them here would wait for their clients.
-      if (server.listening) server.close();
+}
+
+/**
+ * A client that speaks both gets HTTP/1.1: what speaks HTTP/2 here is gRPC, whose clients offer nothing else. Without
+ * an agreement it is HTTP/1.1 too, since HTTP/2 over TLS needs one.
+ */
+function createEncryptedServer(
+  options: PortOptions,
+  material: TlsMaterial,
+  undecided: Set<Socket>,
+): TlsServer {
+  const { onHttp1 } = options;
+  const server = createTlsServer(
+    {
+      ...describeTls(material),
+      requestCert: material.clientCa !== null,
+      rejectUnauthorized: true,
+      ALPNProtocols: onHttp1 === null ? ['h2'] : ['http/1.1', 'h2'],
+      handshakeTimeout: options.firstBytesMs ?? FIRST_BYTES_MS,
+      noDelay: true,
+      keepAlive: true,
     },
+    (socket: TLSSocket) => {
+      if (socket.alpnProtocol === 'h2') options.onHttp2(socket);
+      else if (onHttp1 === null) socket.destroy();
+      else onHttp1(socket);
+    },
+  );
+  // Node shows the socket below and the one above it apart; the address of the client tells which belong together.
+  const shaking = new Map<string, Socket>();
+  const forget = (socket: Socket | undefined, peer: string) => {
+    if (socket === undefined || shaking.get(peer) !== socket) return;
+    shaking.delete(peer);
+    undecided.delete(socket);
   };
+  server.on('connection', (socket: Socket) => {
+    const peer = describePeer(socket);
+    undecided.add(socket);
+    shaking.set(peer, socket);
+    socket.once('close', () => {
+      undecided.delete(socket);
+      forget(socket, peer);
+    });
+  });
+  server.prependListener('secureConnection', (socket) => {
+    const peer = describePeer(socket);
+    forget(shaking.get(peer), peer);
+  });
+  // A handshake that fails concerns one client, which hears of it from its own side.
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  return server;
+}
+
+function describePeer({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
+
+function describeTls({ cert, key, clientCa }: TlsMaterial) {
+  return { cert, key, minVersion: 'TLSv1.2', ...(clientCa === null ? {} : { ca: clientCa }) } as const;
 }
 
 function decide(

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Options of the log. */
+/** Options of the log and of the audit log. */
 export const telemetryOptions = {
   log: z
     .strictObject({
@@ -15,4 +15,16 @@ export const telemetryOptions = {
     })
     .prefault({})
     .meta({ description: 'The log: one line for each load, warning and error.' }),
+  audit: z
+    .strictObject({
+      file: z.string().min(1).nullable().default(null).meta({
+        description:
+          'File that is appended to, one JSON object a line; it may be renamed away while the server runs. `null`: no audit log.',
+        restart: true,
+      }),
+    })
+    .prefault({})
+    .meta({
+      description: 'The audit log: who wrote or changed what, when, with what outcome.',
+    }),
 };

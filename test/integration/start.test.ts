@@ -105,11 +105,15 @@ test('a server that everyone can reach says so in one warning, one of this machi
 
 for (const [what, config, text] of [
   [
-    'tokens',
+    'a file of tokens that is not there',
     'auth: {tokens_file: tokens.yaml}\n',
-    /CONFIG_INVALID: auth\.tokens_file: this version does not check/,
+    /CONFIG_INVALID: tokens\.yaml: there is no such file, and auth\.tokens_file names it/,
   ],
-  ['TLS', 'tls: {cert: a.pem, key: b.pem}\n', /CONFIG_INVALID: tls\.cert: this version does not speak TLS/],
+  [
+    'a certificate that is not there',
+    'tls: {cert: a.pem, key: b.pem}\n',
+    /CONFIG_INVALID: tls\.cert: the file a\.pem cannot be read: there is no such file/,
+  ],
   ['a bad key', 'prot: 1\n', /CONFIG_INVALID: arrowport\.yaml:1:1: prot: .*did you mean port/],
 ] as const) {
   test(`a configuration with ${what} does not start`, async (t) => {

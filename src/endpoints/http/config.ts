@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 const file = z.string().min(1).nullable().default(null);
 
-/** Options of the shared listener, of access and of shutting down. */
+/** Options of the shared listener and of shutting down. */
 export const httpOptions = {
   host: z.string().min(1).default('127.0.0.1').meta({
     description:
@@ -13,26 +13,17 @@ export const httpOptions = {
     description: 'Port of HTTP, and of Flight where `flight_port` is `null`; 0: any free one.',
     restart: true,
   }),
-  auth: z
-    .strictObject({
-      tokens_file: file.meta({
-        description:
-          'YAML file of bearer tokens (hashed, with scopes and stream patterns), which this version does not check: it refuses to start with one; `null`: every caller may do everything.',
-        restart: true,
-      }),
-      public_metrics: z.boolean().default(false).meta({
-        description: 'Let `/metrics` be read without a token.',
-        restart: true,
-      }),
-    })
-    .prefault({})
-    .meta({ description: 'Who may call.' }),
   tls: z
     .strictObject({
-      cert: file.meta({ description: 'PEM file of the certificate chain; `null`: no TLS.', restart: true }),
-      key: file.meta({ description: 'PEM file of the private key.', restart: true }),
+      cert: file.meta({
+        description:
+          "PEM file of the certificate chain, the server's own first; `null`: no TLS. The files of this section are read again when they change.",
+        restart: true,
+      }),
+      key: file.meta({ description: 'PEM file of the private key, without a passphrase.', restart: true }),
       client_ca: file.meta({
-        description: 'PEM file of the authorities whose client certificates are asked for; `null`: none are.',
+        description:
+          'PEM file of the authorities whose client certificates are accepted: every connection must then show one. `null`: none is asked for.',
         restart: true,
       }),
     })
@@ -44,7 +35,7 @@ export const httpOptions = {
       if (client_ca !== null && cert === null) add('client_ca', 'needs tls.cert and tls.key beside it');
     })
     .prefault({})
-    .meta({ description: 'Encryption of the listener.' }),
+    .meta({ description: 'Encryption of the listener: HTTP and Flight alike, TLS 1.2 and later.' }),
   shutdown_grace_seconds: z.int().min(0).max(86_400).default(30).meta({
     description: 'How long running loads may take to finish when the server is asked to stop.',
   }),

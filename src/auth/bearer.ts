@@ -1,0 +1,24 @@
+import { ArrowportError } from '../errors.ts';
+
+/** Longer than any token of ours, and than JWTs that fit the head of a request. */
+const MAX_TOKEN_CHARACTERS = 8192;
+/** @see https://www.rfc-editor.org/rfc/rfc6750#section-2.1 */
+const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i;
+
+/**
+ * The token in the values of `authorization`; null when there are none. Throws UNAUTHENTICATED for more than one and
+ * for what is no bearer token.
+ */
+export function findBearerToken(authorization: readonly string[]): string | null {
+  const [value] = authorization;
+  if (value === undefined) return null;
+  if (authorization.length > 1) throw unauthenticated('Authorization was sent more than once: send one.');
+  const token = value.length <= MAX_TOKEN_CHARACTERS + 16 ? BEARER.exec(value)?.[1] : undefined;
+  if (token !== undefined && token.length <= MAX_TOKEN_CHARACTERS) return token;
+  throw unauthenticated('Authorization holds no bearer token: send "Bearer", a space and the token.');
+}
+
+/** The one error of credentials that are not good. The text must repeat nothing of them. */
+export function unauthenticated(detail: string, cause?: unknown): ArrowportError {
+  return new ArrowportError('UNAUTHENTICATED', detail, cause === undefined ? {} : { cause });
+}
