@@ -34,6 +34,8 @@ export function planLoad(request: LoadRequest, state: TableState | null, setting
     compact_min_files: (route.delta.autoCompact ?? settings.autoCompact) ? settings.compactMinFiles : 0,
     z_order_by: route.delta.zOrderBy,
     base_schema: state?.schemaJson ?? null,
+    group_rows: route.commit?.rows ?? null,
+    group_bytes: route.commit?.bytes ?? null,
   };
   if (state === null) return { ...common, ...planCreation(request, settings) };
   if (options.mode === 'merge') return { ...common, ...planMerge(request, state) };

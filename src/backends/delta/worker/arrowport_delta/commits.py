@@ -13,7 +13,7 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
 from deltalake.transaction import Transaction
 
 from .errors import WorkerError, classify
-from .locations import CachedTable
+from .locations import CachedTable, Location
 from .log_files import find_commit
 from .logs import log, redact
 
@@ -41,11 +41,13 @@ class CommitPlan:
     keys_since: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
 
-    def properties(self, base_version: int) -> CommitProperties:
-        """The properties for delta-rs. The ``txn`` action holds the version that the commit comes after."""
-        transactions = None
-        if self.app_id is not None:
-            transactions = [Transaction(self.app_id, base_version, int(time.time() * 1000))]
+    @property
+    def app_ids(self) -> list[str]:
+        """The keys that the commit carries."""
+        return [] if self.app_id is None else [self.app_id]
+
+    def metadata(self) -> dict[str, Any]:
+        """What the commit says of itself in its ``commitInfo``."""
         metadata: dict[str, Any] = {COMMIT_ID: self.commit_id}
         if self.app_id is not None:
             metadata[APP_ID] = self.app_id
@@ -53,10 +55,15 @@ class CommitPlan:
             {f"arrowport.{name}": value for name, value in self.meta.items() if value is not None}
         )
         metadata.update(self.extra)
+        return metadata
+
+    def properties(self, base_version: int) -> CommitProperties:
+        """The properties for delta-rs. The ``txn`` action holds the version that the commit comes after."""
+        now = int(time.time() * 1000)
         return CommitProperties(
-            custom_metadata=metadata,
+            custom_metadata=self.metadata(),
             max_commit_retries=_INNER_RETRIES if self.max_retries > 0 else 0,
-            app_transactions=transactions,
+            app_transactions=[Transaction(app_id, base_version, now) for app_id in self.app_ids] or None,
         )
 
 
@@ -80,7 +87,12 @@ def find_replay(
     base = table.transaction_version(app_id)
     if base is None:
         return None
-    found = find_commit(cached.location, base, APP_ID, app_id)
+    return find_replay_at(cached.location, base, app_id, since)
+
+
+def find_replay_at(location: Location, base: int, app_id: str, since: int) -> Committed | None:
+    """The commit of a key behind a version, unless it is older than ``since``."""
+    found = find_commit(location, base, APP_ID, app_id)
     if found is None:
         return Committed(version=base + 1, info={}, replayed=True)
     if int(found[1].get("timestamp") or since) < since:

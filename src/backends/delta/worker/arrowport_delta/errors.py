@@ -64,7 +64,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "version_not_found",
-        r"find missing file .* when restore|version mismatch|invalid version|no commit file|version \d+ (not|does not)|cannot find version",
+        r"find missing file .* when restore|"
+        r"version mismatch|invalid version|no commit file|version \d+ (not|does not)|cannot find version",
     ),
     ("no_feed", r"change data enabled|change data feed"),
     (

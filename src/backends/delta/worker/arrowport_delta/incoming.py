@@ -49,6 +49,10 @@ class IncomingStream(io.RawIOBase):
         """What ``gather`` took in and nobody has read."""
         return list(self._gathered)
 
+    def first_chunk(self) -> bytes:
+        """The bytes of the first frame, which holds the stream's schema alone; ``gather`` must have run."""
+        return self._gathered[0] if self._gathered else b""
+
     def take_chunk(self) -> bytes:
         """The next bytes, however many there are; empty at the end."""
         if self._gathered:

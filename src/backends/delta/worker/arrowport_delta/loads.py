@@ -15,6 +15,7 @@ from deltalake._internal import create_table_with_add_actions, write_to_deltalak
 from deltalake.transaction import AddAction
 
 from .aftercare import Aftercare, after_commit
+from .appends import Append, FileLayout, queue_of
 from .commits import (
     NO_HOOKS,
     CommitPlan,
@@ -81,11 +82,10 @@ def load(context: Context) -> dict[str, Any]:
     cached = context.cached
     connection = context.connection
     app_id = args.find_text("app_id")
-    table = cached.latest()
-    replay = None if table is None else find_replay(cached, table, app_id, args.integer("keys_since", 0))
+    state, replay = _look(cached, app_id, args.integer("keys_since", 0))
     connection.send(
         {
-            "table": None if table is None else describe_state(table),
+            "table": state,
             "replay": None if replay is None else {"version": replay.version, "info": replay.info},
         }
     )
@@ -113,6 +113,19 @@ def load(context: Context) -> dict[str, Any]:
     }
 
 
+def _look(
+    cached: CachedTable, app_id: str | None, keys_since: int
+) -> tuple[dict[str, Any] | None, Committed | None]:
+    """The table's state, None where there is none, and the commit that the key already made."""
+    tail = queue_of(cached).tail()
+    if tail is not None:
+        return dict(tail.state), tail.find_replay(app_id, keys_since)
+    table = cached.latest()
+    if table is None:
+        return None, None
+    return describe_state(table), find_replay(cached, table, app_id, keys_since)
+
+
 def _run(
     context: Context,
     cached: CachedTable,
@@ -136,6 +149,18 @@ def _run(
 
     if not small and plan.adopt:
         return _load_staged(cached, plan, incoming, commit_id, commit_plan)
+    layout = _append_layout(plan)
+    if small and layout is not None and queue_of(cached).tail() is not None:
+        return queue_of(cached).commit(
+            Append(
+                likeness=plan_args.likeness() + incoming.first_chunk().hex(),
+                layout=layout,
+                plan=commit_plan({}),
+                stream=incoming.gathered(),
+                most_rows=plan_args.find_int("group_rows"),
+                most_bytes=plan_args.find_int("group_bytes"),
+            )
+        )
     source = Replayable(incoming, context.spool_folder)
     try:
 
@@ -148,6 +173,20 @@ def _run(
         return commit_with_retries(cached, commit_plan({}), attempt, exclusive=short)
     finally:
         source.close()
+
+
+def _append_layout(plan: LoadPlan) -> FileLayout | None:
+    """How the files look of a load that only adds ready files to a table; None for other loads."""
+    if not plan.adopt or plan.mode != "append" or plan.base_schema is None:
+        return None
+    return FileLayout(
+        arrow_schema=plan.arrow_schema,
+        schema_json=plan.base_schema,
+        partition_by=plan.partition_by,
+        configuration=plan.configuration,
+        target_file_size=plan.target_file_size,
+        writer_properties=plan.writer_properties,
+    )
 
 
 def _check_base(plan: LoadPlan, table: DeltaTable | None) -> None:
@@ -231,7 +270,11 @@ def _load_staged(
             adopt_files(cached, plan, table, files, properties)
             return True
 
-        committed = commit_with_retries(cached, commit_plan(extra), attempt, exclusive=True)
+        layout = _append_layout(plan)
+        appended = None
+        if layout is not None:
+            appended = queue_of(cached).commit_files(files, layout, commit_plan({}))
+        committed = appended or commit_with_retries(cached, commit_plan(extra), attempt, exclusive=True)
     except BaseException as error:
         prefetch.stop()
         if not (isinstance(error, WorkerError) and error.kind == "unknown"):

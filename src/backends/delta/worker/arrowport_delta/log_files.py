@@ -25,6 +25,10 @@ _FOR_DELTA_ONLY = re.compile(
 )
 
 
+LOADS = "arrowport.loads"
+"""The key of the list of loads in the ``commitInfo`` of a commit that several share."""
+
+
 def read_commit(location: Location, version: int) -> list[dict[str, Any]] | None:
     """The actions of one commit, or None where its log file is not there (any more)."""
     text = read_file(location, f"_delta_log/{version:020}.json")
@@ -53,10 +57,23 @@ def find_commit(
         actions = read_commit(location, version)
         if actions is None:
             return None
-        info = commit_info(actions)
+        info = info_of(actions)
         if info.get(name) == value:
-            return version, {**info, "added": _added(actions)}
+            return version, info
+        for load in info.get(LOADS, ()):
+            if isinstance(load, dict) and load.get(name) == value:
+                return version, load_info(info, load)
     return None
+
+
+def info_of(actions: list[dict[str, Any]]) -> dict[str, Any]:
+    """The ``commitInfo`` of a commit, and under ``added`` how many files came with it, and their bytes."""
+    return {**commit_info(actions), "added": _added(actions)}
+
+
+def load_info(info: dict[str, Any], load: dict[str, Any]) -> dict[str, Any]:
+    """What the ``commitInfo`` of a load would be if it had been committed alone."""
+    return {**{name: value for name, value in info.items() if name != LOADS}, **load}
 
 
 def _added(actions: list[dict[str, Any]]) -> dict[str, int]:

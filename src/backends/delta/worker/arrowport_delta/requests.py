@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -104,6 +105,10 @@ class Arguments:
         if isinstance(value, dict):
             return Arguments(value)
         raise WorkerError("invalid", f"{name} must be an object.")
+
+    def likeness(self) -> str:
+        """A text that is equal for equal arguments."""
+        return json.dumps(self._values, sort_keys=True)
 
     def raw(self) -> dict[str, Any]:
         """The values as they came."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -16,12 +17,15 @@ from deltalake import WriterProperties
 from deltalake._internal import write_to_deltalake
 from deltalake.transaction import AddAction
 
+from .errors import WorkerError
 from .locations import Location
 from .log_files import delete_file, delete_folder, read_commit
 from .logs import log, redact
 
 STAGING_FOLDER = "_arrowport"
-_STALE_SECONDS = 24 * 3600.0
+SCRATCH_PREFIX = "_commit_arrowport_"
+_SCRATCH_SECONDS = 600.0
+"""Scratch files of commits are in use for milliseconds; older ones were left by a crash."""
 
 
 class StagedFiles:
@@ -38,6 +42,8 @@ class StagedFiles:
         self._place = table.child(self._folder)
         self._moved: list[str] = []
         self._parts: list[Location] = []
+        # The lock ends with this process, and tells others that the folder is in use.
+        self._lock = _make_locked(os.path.join(table.local_path or "", self._folder)) if self._local else None
 
     def write(
         self,
@@ -92,7 +98,7 @@ class StagedFiles:
             self._moved.append(target)
 
     def discard(self) -> None:
-        """Remove the files of a load that will not be committed. Never raises."""
+        """Remove the files of a load that will not be committed. Never raises; may be called twice."""
         for path in self._moved:
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -113,6 +119,9 @@ class StagedFiles:
         folder = self._table.local_path
         if folder is not None:
             shutil.rmtree(os.path.join(folder, self._folder), ignore_errors=True)
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
             with contextlib.suppress(OSError):
                 os.rmdir(os.path.join(folder, STAGING_FOLDER))
             return
@@ -133,22 +142,57 @@ class StagedFiles:
 
 
 def remove_stale(table: Location) -> None:
-    """Remove local staging folders that a crash left behind a day ago or more."""
+    """Remove what crashed processes left beside a local table: staging folders, scratch files of commits."""
     folder = table.local_path
     if folder is None:
         return
     staging = os.path.join(folder, STAGING_FOLDER)
-    try:
-        entries = os.listdir(staging)
-    except OSError:
-        return
-    for entry in entries:
+    for entry in _entries(staging):
         path = os.path.join(staging, entry)
-        try:
-            if time.time() - os.stat(path).st_mtime > _STALE_SECONDS:
+        with contextlib.suppress(OSError):
+            lock = _lock_folder(path)
+            if lock is not None:
                 shutil.rmtree(path, ignore_errors=True)
-        except OSError:
-            continue
+                os.close(lock)
+    with contextlib.suppress(OSError):
+        os.rmdir(staging)
+    log_folder = os.path.join(folder, "_delta_log")
+    for entry in _entries(log_folder):
+        if entry.startswith(SCRATCH_PREFIX):
+            path = os.path.join(log_folder, entry)
+            with contextlib.suppress(OSError):
+                if time.time() - os.stat(path).st_mtime > _SCRATCH_SECONDS:
+                    os.unlink(path)
+
+
+def _entries(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _make_locked(path: str) -> int:
+    """Make a folder and lock it, also while others tidy up around it."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            os.makedirs(path, exist_ok=True)
+            lock = _lock_folder(path)
+            if lock is None:
+                raise WorkerError("conflict", "Another load has the same id.")
+            if os.path.exists(path) and os.fstat(lock).st_ino == os.stat(path).st_ino:
+                return lock
+            os.close(lock)
+
+
+def _lock_folder(path: str) -> int | None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def rows_of(files: list[AddAction]) -> int:

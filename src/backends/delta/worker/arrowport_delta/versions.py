@@ -38,7 +38,8 @@ def open_at(context: Context, latest: DeltaTable, version: int) -> DeltaTable:
         return open_table(context.location, version)
     except Exception as error:
         # The latest version could be opened, so what is missing is the log before this one.
-        if classify(error).kind not in ("not_found", "version_not_found") and not _LOG_GONE.search(str(error)):
+        gone = classify(error).kind in ("not_found", "version_not_found") or _LOG_GONE.search(str(error))
+        if not gone:
             raise
         raise WorkerError(
             "version_not_found", f"Version {version} is no longer in the table's log."

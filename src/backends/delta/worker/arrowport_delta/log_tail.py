@@ -1,0 +1,190 @@
+"""Follows a local table's log file by file, and appends to it.
+
+delta-rs goes through the whole table for each commit, which takes longer the more files it has. An append of
+ready files needs little of that: the table's metadata, the keys that were committed, and the next version.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import threading
+import time
+from typing import Any
+
+from deltalake import DeltaTable
+from deltalake.transaction import AddAction
+
+from .commits import CommitPlan, Committed, find_replay_at
+from .errors import WorkerError
+from .locations import Location
+from .log_files import commit_info, info_of, read_commit
+from .staging import SCRATCH_PREFIX
+from .table_state import describe_state
+
+_MOST_KEYS = 100_000
+"""Keys asked for since the tail was opened; with more it is opened anew, which leaves them to the log."""
+
+
+class TailBroken(Exception):
+    """The log went another way than appends: the tail must be opened anew."""
+
+
+class TailUnusable(TailBroken):
+    """The file system cannot make a file under a second name, which a commit needs."""
+
+
+class LogTail:
+    """A local table at its latest version, kept so by reading only the commits that came since.
+
+    May be used by several threads. The table that it was opened with stays as it was.
+    """
+
+    def __init__(self, location: Location, table: DeltaTable) -> None:
+        self.lock = threading.RLock()
+        self.state = describe_state(table)
+        self._location = location
+        self._table = table
+        self._folder = os.path.join(location.local_path or "", "_delta_log")
+        self._version = table.version()
+        self._keys: dict[str, int] = {}
+        self._keys_before: dict[str, int | None] = {}
+        self._mark = self._stat(self._version)
+        if self._mark is None:
+            raise TailBroken
+
+    @property
+    def version(self) -> int:
+        """The version that the tail has come to."""
+        return self._version
+
+    def advance(self) -> None:
+        """Read what the log gained. Raises ``TailBroken`` when it is more than files and keys."""
+        with self.lock:
+            if self._stat(self._version) != self._mark or len(self._keys_before) > _MOST_KEYS:
+                raise TailBroken
+            while self._stat(self._version + 1) is not None:
+                self._take(self._version + 1)
+
+    def find_replay(self, app_id: str | None, since: int) -> Committed | None:
+        """The commit that this key already made at ``since`` or later."""
+        if app_id is None:
+            return None
+        base = self._keys.get(app_id)
+        if base is None:
+            base = self._find_before(app_id)
+        return None if base is None else find_replay_at(self._location, base, app_id, since)
+
+    def _find_before(self, app_id: str) -> int | None:
+        """What the table that the tail was opened with knows of a key; it reads the log, so once."""
+        if app_id not in self._keys_before:
+            self._keys_before[app_id] = self._table.transaction_version(app_id)
+        return self._keys_before[app_id]
+
+    def append(self, plan: CommitPlan, files: list[AddAction], parameters: dict[str, str]) -> Committed:
+        """Commit files that are in the table's place, behind whatever other writers commit meanwhile.
+
+        Raises ``TailBroken`` when one of them changed the metadata or used one of the keys; nothing is
+        committed then.
+        """
+        with self.lock:
+            retries = 0
+            while True:
+                self.advance()
+                if any(self._is_committed(app_id) for app_id in plan.app_ids):
+                    raise TailBroken
+                version = self._version + 1
+                actions = self._actions(plan, files, parameters, retries)
+                if self._create(version, actions, plan.commit_id):
+                    self._take(version)
+                    return Committed(version, info_of(actions), replayed=False, retries=retries)
+                if plan.max_retries == 0:
+                    raise WorkerError("conflict", "Another writer changed the table at the same time.")
+                retries += 1
+
+    def _is_committed(self, app_id: str) -> bool:
+        return app_id in self._keys
+
+    def _take(self, version: int) -> None:
+        mark = self._stat(version)
+        actions = read_commit(self._location, version)
+        if mark is None or actions is None or any("metaData" in a or "protocol" in a for a in actions):
+            raise TailBroken
+        for action in actions:
+            txn = action.get("txn")
+            if isinstance(txn, dict):
+                # What stands behind the key is found from the version before the commit on.
+                self._keys[str(txn["appId"])] = version - 1
+        self._version = version
+        self._mark = mark
+        self.state["version"] = version
+
+    def _stat(self, version: int) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path(version))
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+    def _path(self, version: int) -> str:
+        return os.path.join(self._folder, f"{version:020}.json")
+
+    def _actions(
+        self, plan: CommitPlan, files: list[AddAction], parameters: dict[str, str], retries: int
+    ) -> list[dict[str, Any]]:
+        now = int(time.time() * 1000)
+        info = {
+            "timestamp": now,
+            "operation": "WRITE",
+            "operationParameters": parameters,
+            "isBlindAppend": True,
+            "engineInfo": "arrowport",
+            "operationMetrics": {
+                "num_added_files": len(files),
+                "num_removed_files": 0,
+                "num_added_rows": sum(int(json.loads(file.stats).get("numRecords", 0)) for file in files),
+                "num_retries": retries,
+            },
+            **plan.metadata(),
+        }
+        keys = [
+            {"txn": {"appId": app_id, "version": self._version, "lastUpdated": now}}
+            for app_id in plan.app_ids
+        ]
+        return [{"commitInfo": info}, *keys, *({"add": _add(file)} for file in files)]
+
+    def _create(self, version: int, actions: list[dict[str, Any]], commit_id: str) -> bool:
+        """Write a version's log file if there is none; whole or not at all."""
+        lines = "\n".join(json.dumps(action, separators=(",", ":")) for action in actions)
+        scratch = os.path.join(self._folder, f"{SCRATCH_PREFIX}{secrets.token_hex(16)}.json.tmp")
+        try:
+            with open(scratch, "x", encoding="utf-8") as file:
+                file.write(lines)
+            try:
+                os.link(scratch, self._path(version))
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+                    raise TailUnusable from error
+                found = read_commit(self._location, version)
+                if found is None or commit_info(found).get("arrowport.commit_id") != commit_id:
+                    raise
+            return True
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(scratch)
+
+
+def _add(file: AddAction) -> dict[str, Any]:
+    return {
+        "path": file.path,
+        "partitionValues": dict(file.partition_values),
+        "size": file.size,
+        "modificationTime": file.modification_time,
+        "dataChange": True,
+        "stats": file.stats,
+    }
