@@ -36,6 +36,11 @@ const rooms: readonly Room[] = [
   },
   { name: 'endpoints/http', files: /^endpoints\/http\//, mayImport: [...tools, 'ingest'] },
   { name: 'endpoints/flight', files: /^endpoints\/flight\//, mayImport: [...tools, 'ingest'] },
+  {
+    name: 'endpoints/flight-sql',
+    files: /^endpoints\/flight-sql\//,
+    mayImport: [...tools, 'ingest', 'endpoints/flight'],
+  },
   { name: 'endpoints', files: /^endpoints\/[^/]+\.ts$/, mayImport: tools },
   {
     name: 'composition',
@@ -50,6 +55,7 @@ const rooms: readonly Room[] = [
       'endpoints',
       'endpoints/http',
       'endpoints/flight',
+      'endpoints/flight-sql',
     ],
   },
   { name: 'library', files: /^index\.ts$/, mayImport: ['core', 'config', 'composition'] },
@@ -87,7 +93,7 @@ const homes: Readonly<Record<string, RegExp>> = {
   fastify: /^endpoints\/http\//,
   '@fastify/swagger': /^endpoints\/http\//,
   '@grpc/grpc-js': /^(endpoints\/flight|cli)\//,
-  protobufjs: /^(endpoints\/flight|cli)\//,
+  protobufjs: /^(endpoints\/flight|endpoints\/flight-sql|cli)\//,
   jose: /^auth\//,
   zod: /(^config\/|\/config\.ts$)/,
   yaml: /^config\//,
