@@ -1,8 +1,8 @@
 import type { Scope } from '../../core/auth.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { FlightAction } from '../flight/actions.ts';
+import type { FlightCall } from '../flight/call-context.ts';
 import { codecs, type MessageCodec } from '../flight/messages.ts';
-import type { FlightCall } from '../flight/producer.ts';
 import { packMessage, unpackMessage } from './sql-command.ts';
 import { type SqlCodec, sqlCodecs } from './sql-messages.ts';
 import type { FlightSqlService } from './sql-service.ts';

@@ -1,6 +1,7 @@
 import { ArrowportError } from '../../errors.ts';
+import type { FlightCall } from '../flight/call-context.ts';
 import { descriptorType, type FlightDescriptor, type FlightInfoMessage } from '../flight/messages.ts';
-import type { FlightCall, FlightProducer, IncomingStream, PutHandler } from '../flight/producer.ts';
+import type { FlightProducer, IncomingStream, PutHandler } from '../flight/producer.ts';
 import { UnimplementedError } from '../flight/status.ts';
 import { createSqlActions } from './sql-actions.ts';
 import { isSqlCommand, readSqlCommand, type SqlCommand } from './sql-command.ts';

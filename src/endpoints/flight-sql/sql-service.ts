@@ -1,4 +1,5 @@
 import type { ArrowSchema } from '../../core/schema.ts';
+import type { FlightCall } from '../flight/call-context.ts';
 import type {
   FlightDescriptor,
   FlightEndpointMessage,
@@ -6,7 +7,7 @@ import type {
   SessionOptionsMessage,
   SetSessionOptionsResultMessage,
 } from '../flight/messages.ts';
-import type { FlightCall, FlightStream, IncomingStream } from '../flight/producer.ts';
+import type { FlightStream, IncomingStream } from '../flight/producer.ts';
 import type { SqlCommandOf } from './sql-command.ts';
 import type {
   BeginSavepointMessage,

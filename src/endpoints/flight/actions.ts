@@ -1,7 +1,7 @@
 import { requireScope, type Scope } from '../../core/auth.ts';
 import type { Operations } from '../../core/operations.ts';
 import { ArrowportError } from '../../errors.ts';
-import type { FlightCall } from './producer.ts';
+import type { FlightCall } from './call-context.ts';
 import { UnimplementedError } from './status.ts';
 
 /** Who asks for an action. */

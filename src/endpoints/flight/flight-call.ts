@@ -1,7 +1,8 @@
 import { Metadata, type StatusObject } from '@grpc/grpc-js';
+import type { FlightCall } from './call-context.ts';
 import type { CallAnswer, CallRunner } from './call-runner.ts';
 import type { CallScope, ServerCall } from './call-scope.ts';
-import type { FlightCall, FlightProducer } from './producer.ts';
+import type { FlightProducer } from './producer.ts';
 
 /** A call with the headers of its answer, which are sent once. */
 export interface OpenFlightCall extends FlightCall {
