@@ -2,6 +2,7 @@ import { relative } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { DuckDbBackend } from './backends/duckdb/backend.ts';
 import { type BackendRegistry, createBackendRegistry } from './backends/registry.ts';
+import { type AuditSide, createAuditSide } from './composition/audit.ts';
 import { type AuthSide, createAuthSide } from './composition/auth.ts';
 import { createDeltaSide, type DeltaSide } from './composition/delta.ts';
 import { createLiveConfig, type LiveConfig } from './config/live-config.ts';
@@ -87,6 +88,7 @@ class Server implements Arrowport {
   readonly #deltaMeter: DeltaMeter;
   readonly #delta: DeltaSide;
   readonly #auth: AuthSide;
+  readonly #audit: AuditSide;
   readonly #backends: BackendRegistry;
   readonly #admission: Admission;
   readonly #http: HttpEndpoint;
@@ -115,11 +117,13 @@ class Server implements Arrowport {
       onReload: (outcome) => this.#metrics.configReloaded(outcome),
     });
     this.#deltaMeter = createDeltaMeter(this.#metrics);
+    this.#audit = createAuditSide(config.audit.file, options.cwd, this.#logger);
     this.#observer = combineObservers([
       createPrometheusObserver(this.#metrics),
       createLogObserver(this.#logger),
       this.#lastLoads.observer,
       this.#deltaMeter.observer,
+      this.#audit.observer,
     ]);
     this.#auth = createAuthSide({
       config: () => this.#config.current(),
@@ -149,6 +153,7 @@ class Server implements Arrowport {
     const config = this.#config.current();
     try {
       await this.#auth.open();
+      this.#audit.open();
       if (this.#uses('duckdb')) await this.#backends.open('duckdb');
       await this.#http.ready();
       const address = await this.#listen(config);
@@ -190,6 +195,7 @@ class Server implements Arrowport {
     ]);
     await this.#attempt('the backends', () => this.#backends.close());
     this.#admission.close();
+    this.#audit.close();
     if (wasRunning) this.#logger.info('stopped');
   }
 
@@ -225,6 +231,7 @@ class Server implements Arrowport {
       router: this.#router,
       admission: this.#admission,
       observer: this.#observer,
+      audit: this.#audit.trail,
       openBackend: (kind) => this.#backends.open(kind),
       limits: () => this.#ipcLimits(),
     });
@@ -235,7 +242,10 @@ class Server implements Arrowport {
       observer: this.#observer,
       logger: this.#logger,
     };
-    const delta = this.#delta.access(() => this.#backends.open('delta'));
+    const delta = {
+      ...this.#delta.access(() => this.#backends.open('delta')),
+      audit: this.#audit.trail,
+    };
     const connections = this.#metrics.gauge('arrowport_active_connections');
     const http = createHttpEndpoint({
       ...shared,
@@ -273,11 +283,12 @@ class Server implements Arrowport {
   #createOperations(): Operations {
     return {
       version: packageVersion(),
-      reload: async () => {
-        const answer = await this.#config.reload();
-        await this.#auth.reload();
-        return answer;
-      },
+      reload: (by) =>
+        this.#audit.record('reload', by, async () => {
+          const answer = await this.#config.reload();
+          await this.#auth.reload();
+          return answer;
+        }),
       readiness: () => this.#readiness(),
       metricsText: async () => {
         await this.#deltaMeter.refresh();
@@ -289,7 +300,8 @@ class Server implements Arrowport {
   async #readiness(): Promise<readonly string[]> {
     if (this.#state === 'starting') return ['the server is starting'];
     if (this.#state === 'draining') return ['the server is shutting down'];
-    return (await Promise.all(this.#backends.opened().map((backend) => backend.problems()))).flat();
+    const problems = await Promise.all(this.#backends.opened().map((backend) => backend.problems()));
+    return [...this.#audit.problems(), ...problems.flat()];
   }
 
   async #listen(config: Config): Promise<ArrowportAddress> {

@@ -1,4 +1,5 @@
-import { ArrowportError } from '../errors.ts';
+import { ArrowportError, toArrowportError } from '../errors.ts';
+import { noAudit } from './audit.ts';
 import { ANYONE, requireScope, requireStream } from './auth.ts';
 import type { DeltaAccess, DeltaCallContext, DeltaTables } from './delta.ts';
 import {
@@ -237,9 +238,42 @@ export async function runDeltaVerb(
   if (verb.ofTable) requireStream(caller, table ?? '');
   refuseUnknownOptions(options, Object.keys(verb.options));
   const name = verb.ofTable ? readStreamName(table ?? '') : '';
-  const result = await verb.run(await access.tables(), name, options, context);
-  if (verb.changes) access.changed(name);
+  if (!verb.changes) return verb.run(await access.tables(), name, options, context);
+  const result = await recorded(access, verb, name, context, async () =>
+    verb.run(await access.tables(), name, options, context),
+  );
+  access.changed(name);
   return result;
+}
+
+/** Runs a change and takes it down, however it ends. */
+async function recorded(
+  { audit = noAudit }: DeltaAccess,
+  verb: DeltaVerb,
+  table: string,
+  { caller = ANYONE, requestId, transport = 'http' }: DeltaCallContext,
+  run: () => Promise<object>,
+): Promise<object> {
+  audit.ensureWritable();
+  const event = {
+    caller: caller.name,
+    action: verb.name,
+    requestId,
+    transport,
+    table,
+    backend: 'delta',
+  } as const;
+  try {
+    const result = await run();
+    const version =
+      'version' in result && typeof result.version === 'number' ? { version: result.version } : {};
+    audit.record({ ...event, outcome: 'committed', ...version });
+    return result;
+  } catch (thrown) {
+    const { outcome, code } = toArrowportError(thrown);
+    audit.record({ ...event, outcome, code });
+    throw thrown;
+  }
 }
 
 /** Parses the JSON of a verb's options; nothing at all stands for `{}`. Throws OPTION_INVALID. */

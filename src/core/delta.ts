@@ -1,4 +1,6 @@
+import type { AuditTrail } from './audit.ts';
 import type { Caller } from './auth.ts';
+import type { Transport } from './ingest.ts';
 
 /** A JSON object as the worker gives it. */
 type JsonObject = { readonly [name: string]: unknown };
@@ -8,6 +10,7 @@ export interface DeltaCallContext {
   readonly requestId: string;
   /** Left out by the server's own calls, which may do everything. */
   readonly caller?: Caller;
+  readonly transport?: Transport;
   readonly signal?: AbortSignal;
 }
 
@@ -162,6 +165,8 @@ export interface DeltaTables {
 export interface DeltaAccess {
   /** Opens the backend when it is not open yet. Throws BACKEND_UNAVAILABLE, OPTION_INVALID. */
   tables(): Promise<DeltaTables>;
+  /** Takes down what is done to tables; absent where there is no audit log. */
+  readonly audit?: AuditTrail;
   /** To be told after a table was changed by anything but a load. */
   changed(table: string): void;
 }

@@ -29,7 +29,8 @@ export interface IngestObserver {
   streamClosed(load: LoadIdentity): void;
   /** A request failed before there was a load (a bad name, overload, no such route). */
   requestFailed(
-    request: { requestId: string; transport: Transport; stream: string | null },
+    /** `caller` is absent where the request failed before it was known who sends it. */
+    request: { requestId: string; transport: Transport; stream: string | null; caller?: string },
     error: ArrowportError,
   ): void;
   admissionRejected(): void;

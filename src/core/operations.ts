@@ -1,4 +1,6 @@
+import type { Caller } from './auth.ts';
 import type { ColumnDescription } from './backend.ts';
+import type { Transport } from './ingest.ts';
 import type { BackendKind } from './receipt.ts';
 
 /** What a reload did; keys are configuration paths such as `streams.sensors.target_table`. */
@@ -9,11 +11,18 @@ export interface ReloadAnswer {
   readonly needs_restart: readonly string[];
 }
 
+/** Who asks for an operation. */
+export interface OperationCall {
+  readonly caller: Caller;
+  readonly requestId: string;
+  readonly transport: Transport;
+}
+
 /** What a door may ask of the server besides ingest. */
 export interface Operations {
   readonly version: string;
-  /** Throws CONFIG_INVALID with line and position; the configuration in force is kept then. */
-  reload(): Promise<ReloadAnswer>;
+  /** Throws CONFIG_INVALID with line and position; the configuration in force is kept then. `by` is who asks. */
+  reload(by: OperationCall): Promise<ReloadAnswer>;
   /** Why the server is not ready; empty when it is. */
   readiness(): Promise<readonly string[]>;
   metricsText(): Promise<{ contentType: string; text: string }>;

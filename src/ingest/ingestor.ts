@@ -1,3 +1,4 @@
+import { type AuditTrail, noAudit } from '../core/audit.ts';
 import type { Backend } from '../core/backend.ts';
 import type { Ingestor, IngestRequest } from '../core/ingest.ts';
 import type { IpcLimits } from '../core/ipc-message.ts';
@@ -16,6 +17,8 @@ export interface IngestorOptions {
   readonly router: Pick<Router, 'current'>;
   readonly admission: Pick<Admission, 'admit'>;
   readonly observer: IngestObserver;
+  /** Asked before each load; its lines come by way of the observer. */
+  readonly audit?: Pick<AuditTrail, 'ensureWritable'>;
   /** Opens the backend when it is not open yet. Throws BACKEND_UNAVAILABLE, OPTION_INVALID. */
   openBackend(kind: BackendKind): Promise<Backend>;
   /** Asked for each load, so that a reload counts from the next one on. */
@@ -24,19 +27,21 @@ export interface IngestorOptions {
 
 /** Makes the one path every load takes. */
 export function createIngestor(options: IngestorOptions): Ingestor {
-  const { router, admission, observer } = options;
+  const { router, admission, observer, audit = noAudit } = options;
 
   const admit = async (request: IngestRequest): Promise<{ place: Place; plan: LoadPlan }> => {
     let place: Place | null = null;
     try {
       readStreamName(request.stream);
+      audit.ensureWritable();
       place = await admission.admit(request.signal, request.end);
       return { place, plan: planLoad(request, router.current()) };
     } catch (thrown) {
       place?.leave();
       const error = toArrowportError(thrown);
       const { requestId, transport, stream } = request;
-      observer.requestFailed({ requestId, transport, stream }, error);
+      const caller = request.caller === undefined ? {} : { caller: request.caller.name };
+      observer.requestFailed({ requestId, transport, stream, ...caller }, error);
       throw error;
     }
   };

@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { isatty } from 'node:tty';
 import { type DestinationStream, type LoggerOptions, type Logger as PinoLogger, pino } from 'pino';
 import { PinoPretty } from 'pino-pretty';
+import { HIDDEN, hideTokens } from './hide-tokens.ts';
 
 /** The levels of the log, most talkative first; `silent` writes nothing. */
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
@@ -26,8 +27,6 @@ export interface LogRoot {
 
 const STANDARD_OUTPUT = 1;
 
-const REDACTED = '[redacted]';
-
 /** Keys whose values are never written, at the top of a line and one or two objects down. */
 const SECRET_KEYS = ['authorization', 'token', 'password', 'secret', 'cookie', 'storage_options'];
 
@@ -44,9 +43,10 @@ export function createLogger(config: { level: LogLevel; format: LogFormat }, out
     formatters: { level: (label) => ({ level: label }) },
     redact: {
       paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]),
-      censor: REDACTED,
+      censor: HIDDEN,
     },
-    hooks: { streamWrite: hideBearerTokens },
+    // The last fence: also inside texts of errors no token is written.
+    hooks: { streamWrite: hideTokens },
     onChild: (child) => {
       for (const known of children) if (known.deref() === undefined) children.delete(known);
       children.add(new WeakRef(child));
@@ -91,9 +91,4 @@ function formatForPeople(line: Record<string, unknown>, messageKey: string): str
     ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
   return [String(line[messageKey]), ...shown].join(' ');
-}
-
-/** The last fence: also inside texts of errors no bearer token is written. */
-function hideBearerTokens(line: string): string {
-  return line.replace(/\b(Bearer\s+)[A-Za-z0-9._~+/=-]+/gi, `$1${REDACTED}`);
 }

@@ -39,7 +39,8 @@ export function createOperationActions(operations: Operations): readonly FlightA
       name: 'reload',
       description:
         'Reloads the configuration now; answers the difference as JSON: {"status", "changed", "needs_restart"}.',
-      run: async () => toJson(await operations.reload()),
+      run: async (_body, _signal, { caller, requestId }) =>
+        toJson(await operations.reload({ caller, requestId, transport: 'flight' })),
     },
   ];
 }

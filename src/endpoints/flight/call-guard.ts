@@ -32,19 +32,22 @@ export function createCallGuard(
   authenticator: Authenticator,
   observer: Pick<IngestObserver, 'requestFailed'>,
 ): ServerInterceptor {
-  const check = (method: string, metadata: Metadata): Caller | Promise<Caller> => {
+  const check = (method: string, metadata: Metadata): void | Promise<void> => {
     const { scopes } = accessOf(method);
-    if (scopes === 'open') return NOBODY;
+    if (scopes === 'open') return;
     const found = authenticator.authenticate(readCredentials(findCallSource(metadata), metadata));
     const admit = (caller: Caller) => {
+      callers.set(metadata, caller);
       requireScope(caller, ...scopes);
-      return caller;
     };
     return found instanceof Promise ? found.then(admit) : admit(found);
   };
   const refuse = (call: ServerInterceptingCallInterface, metadata: Metadata, thrown: unknown) => {
     const requestId = readRequestId(metadata);
-    observer.requestFailed({ requestId, transport: 'flight', stream: null }, toArrowportError(thrown));
+    const known = callers.get(metadata);
+    const caller = known === undefined ? {} : { caller: known.name };
+    const request = { requestId, transport: 'flight', stream: null, ...caller } as const;
+    observer.requestFailed(request, toArrowportError(thrown));
     call.sendStatus(toStatus(thrown, requestId));
   };
   return (method, call) =>
@@ -53,17 +56,13 @@ export function createCallGuard(
         next({
           onReceiveMetadata(metadata, pass) {
             const name = method.path.slice(method.path.lastIndexOf('/') + 1);
-            const admit = (caller: Caller) => {
-              callers.set(metadata, caller);
-              pass(metadata);
-            };
+            const onRefused = (error: unknown) => refuse(call, metadata, error);
             try {
-              const found = check(name, metadata);
-              if (found instanceof Promise)
-                void found.then(admit).catch((error) => refuse(call, metadata, error));
-              else admit(found);
+              const checked = check(name, metadata);
+              if (checked instanceof Promise) void checked.then(() => pass(metadata), onRefused);
+              else pass(metadata);
             } catch (error) {
-              refuse(call, metadata, error);
+              onRefused(error);
             }
           },
         }),

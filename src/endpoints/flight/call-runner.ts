@@ -1,7 +1,7 @@
 import type { Metadata, StatusObject } from '@grpc/grpc-js';
 import type { IngestObserver } from '../../core/observer.ts';
 import { ArrowportError, toArrowportError } from '../../errors.ts';
-import { type CallScope, openCallScope, type ServerCall } from './call-scope.ts';
+import { type CallScope, describeCall, openCallScope, type ServerCall } from './call-scope.ts';
 import { toStatus, UnimplementedError } from './status.ts';
 
 /** How a kind of call is answered: with its trailers, or with an error status. */
@@ -66,8 +66,7 @@ export function createCallRunner(observer: Pick<IngestObserver, 'requestFailed'>
       // Streams of an ended call fail with errors of their own; what ended the call is the answer.
       const error = isUnexpected(thrown) && scope.signal.aborted ? scope.signal.reason : thrown;
       if (!(error instanceof UnimplementedError) && !OBSERVED_CALLS.has(name)) {
-        const request = { requestId: scope.requestId, transport: 'flight', stream: null } as const;
-        observer.requestFailed(request, toArrowportError(error));
+        observer.requestFailed(describeCall(scope), toArrowportError(error));
       }
       answer.fail(toStatus(error, scope.requestId));
     }

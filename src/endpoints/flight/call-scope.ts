@@ -36,6 +36,11 @@ export function openCallScope(call: ServerCall): CallScope {
   return { requestId: readRequestId(call.metadata), caller, signal: controller.signal, transport, abort };
 }
 
+/** A call that failed, as the observer is told of it. */
+export function describeCall({ requestId, caller }: CallScope, stream: string | null = null) {
+  return { requestId, transport: 'flight', stream, caller: caller.name } as const;
+}
+
 /** Throws the error that ended the call, if one did. */
 export function throwIfEnded(signal: AbortSignal): void {
   if (signal.aborted) throw signal.reason;

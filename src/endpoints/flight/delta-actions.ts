@@ -20,7 +20,7 @@ function createAction(access: DeltaAccess, verb: DeltaVerb): FlightAction {
       const name = verb.ofTable ? readTable(table) : null;
       if (!verb.ofTable && table !== undefined)
         throw new ArrowportError('OPTION_INVALID', `The action ${verb.name} takes no table.`);
-      const context = { requestId, caller, signal };
+      const context = { requestId, caller, transport: 'flight', signal } as const;
       return Buffer.from(JSON.stringify(await runDeltaVerb(access, verb, name, options, context)));
     },
   };

@@ -4,7 +4,7 @@ import { requireScope, requireStream, type Scope } from '../../core/auth.ts';
 import type { Ingestor, IngestRequest } from '../../core/ingest.ts';
 import type { IngestObserver } from '../../core/observer.ts';
 import { ArrowportError, toArrowportError } from '../../errors.ts';
-import type { CallScope } from './call-scope.ts';
+import { type CallScope, describeCall } from './call-scope.ts';
 import { decodeDescriptor, type PutTarget, readIdempotencyKey, readPutTarget } from './descriptor.ts';
 import type { OpenFlightCall } from './flight-call.ts';
 import { createFrameSource, type FrameLimits, type FrameSource } from './frame-source.ts';
@@ -77,8 +77,7 @@ async function observed<T>(context: PutCallContext, scope: CallScope, run: () =>
     return await run();
   } catch (thrown) {
     if (!(thrown instanceof UnimplementedError)) {
-      const request = { requestId: scope.requestId, transport: 'flight', stream: null } as const;
-      context.observer.requestFailed(request, toArrowportError(thrown));
+      context.observer.requestFailed(describeCall(scope), toArrowportError(thrown));
     }
     throw thrown;
   }
@@ -124,8 +123,7 @@ function readFirst(
     return { first, target: { ...target, idempotencyKey } };
   } catch (thrown) {
     if (!(thrown instanceof UnimplementedError)) {
-      const request = { requestId: scope.requestId, transport: 'flight', stream } as const;
-      context.observer.requestFailed(request, toArrowportError(thrown));
+      context.observer.requestFailed(describeCall(scope, stream), toArrowportError(thrown));
     }
     throw thrown;
   }

@@ -7,6 +7,7 @@ export function contextOf(request: FastifyRequest): DeltaCallContext {
   const { caller } = request;
   return {
     requestId: request.id,
+    transport: 'http',
     ...(caller === undefined ? {} : { caller }),
     ...(signal === undefined ? {} : { signal }),
   };

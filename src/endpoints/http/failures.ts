@@ -15,7 +15,14 @@ const STREAM_PATH = /^\/(?:ingest|stream|streams|delta)\/([^?]*)/;
 export function answerFailures(app: FastifyInstance, observer: IngestObserver, routes: RouteList): void {
   app.setErrorHandler((thrown, request, reply) => {
     const error = fromFastify(thrown);
-    observer.requestFailed({ requestId: request.id, transport: 'http', stream: streamOf(request) }, error);
+    const caller = request.caller === undefined ? {} : { caller: request.caller.name };
+    const failed = {
+      requestId: request.id,
+      transport: 'http',
+      stream: streamOf(request),
+      ...caller,
+    } as const;
+    observer.requestFailed(failed, error);
     return sendProblem(request, reply, describeProblem(error, request.id));
   });
   app.setNotFoundHandler((request, reply) => {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { Operations } from '../../core/operations.ts';
+import { callerOf } from './access.ts';
 import { livenessSchema, metricsSchema, readinessSchema, reloadSchema } from './route-schemas.ts';
 
 /** Routes that a draining server still answers. */
@@ -34,7 +35,7 @@ export function registerOperationsRoutes(
     },
   );
 
-  app.post('/admin/reload', { schema: reloadSchema, config: { access: { scopes: ['admin'] } } }, () =>
-    operations.reload(),
+  app.post('/admin/reload', { schema: reloadSchema, config: { access: { scopes: ['admin'] } } }, (request) =>
+    operations.reload({ caller: callerOf(request), requestId: request.id, transport: 'http' }),
   );
 }
