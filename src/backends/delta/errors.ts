@@ -9,6 +9,7 @@ export type WorkerErrorKind =
   | 'schema'
   | 'type'
   | 'constraint'
+  | 'malformed'
   | 'predicate'
   | 'storage_unavailable'
   | 'auth'
@@ -43,6 +44,7 @@ const kindTable: Record<WorkerErrorKind, KindRow> = {
     code: 'SCHEMA_MISMATCH',
     message: 'Rows break a constraint of the Delta table; nothing was written.',
   },
+  malformed: { code: 'IPC_MALFORMED', message: null },
   predicate: {
     code: 'OPTION_INVALID',
     message: 'The SQL expression does not parse, or names columns that the table does not have.',

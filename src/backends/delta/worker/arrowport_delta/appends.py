@@ -1,7 +1,7 @@
 """Appends to local tables: small loads that come at the same time share a file and a commit.
 
 No load waits for others to come: while one commit is made, the loads that arrive gather for the next one.
-Each is acknowledged after the commit it is in, has a key of its own, and fails alone when it cannot be written.
+Each is acknowledged after the commit it is in, has its own key, and fails alone when it cannot be written.
 """
 
 from __future__ import annotations

@@ -16,8 +16,7 @@ from deltalake.exceptions import (
 class WorkerError(Exception):
     """An error whose message may be shown to clients.
 
-    ``kind`` is one of conflict, not_found, version_not_found, schema, type, predicate, storage_unavailable,
-    auth, io_full, corrupt, invalid, cancelled, internal.
+    ``kind`` is one of those in the table of the README.
     """
 
     def __init__(self, kind: str, message: str, **details: str) -> None:
@@ -37,6 +36,7 @@ _MESSAGES = {
     "io_full": "The table's storage is full.",
     "corrupt": "The table's log or one of its files cannot be read.",
     "no_feed": "A version of the range was written without the change data feed; begin at a later one.",
+    "malformed": "The buffers of the stream do not hold what its metadata says.",
     "constraint": "Rows break a constraint of the table.",
     "invalid": "The request cannot be carried out on this table.",
     "internal": "The Delta worker failed.",
@@ -66,6 +66,12 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "version_not_found",
         r"find missing file .* when restore|"
         r"version mismatch|invalid version|no commit file|version \d+ (not|does not)|cannot find version",
+    ),
+    (
+        "malformed",
+        r"c data interface error: (io error: (src size|decompression|wrongmagic|blocktoobig|unsupportedversion)|"
+        r"ipc error|invalid argument error: (last offset|first offset|need at least|mismatch between|invalid utf8|"
+        r"encountered non-utf|view at|value at position|invalid buffer))",
     ),
     ("no_feed", r"change data enabled|change data feed"),
     (

@@ -1,0 +1,52 @@
+import { decodeBatch } from '../../arrow/decode-batch.ts';
+import { createDictionaryStore, type DictionaryStore } from '../../arrow/dictionary-store.ts';
+import type { ArrayData } from '../../core/array-data.ts';
+import type { LoadRequest } from '../../core/backend.ts';
+import type { IpcLimits, IpcMessage } from '../../core/ipc-message.ts';
+import { refuseInexact } from './exact-values.ts';
+
+/** Looks through the messages of one stream before their bytes go to the worker as they are. */
+export interface MessageChecker {
+  /**
+   * Resolves when nothing in the message can lead a reader outside its buffers or unfolds to more than the limits
+   * allow: the worker's reader ends the whole process on some of what is not so. The message stays the caller's.
+   * Throws IPC_MALFORMED, TYPE_UNSUPPORTED, DECOMPRESSED_TOO_LARGE.
+   */
+  check(message: IpcMessage): Promise<void>;
+}
+
+/** Makes the checker of a load's stream. Throws IPC_MALFORMED when two fields share a dictionary but not its type. */
+export function createMessageChecker(request: LoadRequest, limits: IpcLimits): MessageChecker {
+  return new StreamChecker(request, limits);
+}
+
+class StreamChecker implements MessageChecker {
+  readonly #request: LoadRequest;
+  readonly #limits: IpcLimits;
+  readonly #dictionaries: DictionaryStore;
+
+  constructor(request: LoadRequest, limits: IpcLimits) {
+    this.#request = request;
+    this.#limits = limits;
+    this.#dictionaries = createDictionaryStore(request.schema, limits);
+  }
+
+  async check(message: IpcMessage): Promise<void> {
+    if (message.kind === 'dictionary-batch') {
+      await this.#dictionaries.apply({ ...message, release: () => {} });
+      return;
+    }
+    const arrays = await decodeBatch(message, this.#request.schema.fields, this.#dictionaries, this.#limits);
+    refuseInexact(arrays);
+    this.#request.onBatchDecoded?.(countBytes(arrays));
+  }
+}
+
+function countBytes(arrays: readonly ArrayData[]): number {
+  let bytes = 0;
+  for (const { buffers, children } of arrays) {
+    for (const buffer of buffers) bytes += buffer?.byteLength ?? 0;
+    bytes += countBytes(children);
+  }
+  return bytes;
+}
