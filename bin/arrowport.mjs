@@ -45,6 +45,8 @@ function findBundledNode() {
 }
 
 function runUnder(node) {
+  // A token on the command line is not for everyone who lists the processes of the machine.
+  if (process.argv.some((argument) => argument.startsWith('--token'))) process.title = 'arrowport';
   const child = spawn(node, [...process.execArgv, main, ...process.argv.slice(2)], { stdio: 'inherit' });
   // A terminal sends its signals to both processes; passed on, the server would count them twice.
   const fromTerminal = process.stdin.isTTY === true;

@@ -5,6 +5,9 @@ import { runCli } from './cli/cli.ts';
 // The pool reads this when it is first used, which is after this line.
 process.env['UV_THREADPOOL_SIZE'] ??= '16';
 
+// A token on the command line is not for everyone who lists the processes of the machine.
+if (process.argv.some((argument) => argument.startsWith('--token'))) process.title = 'arrowport';
+
 // A reader that leaves early (`| head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;

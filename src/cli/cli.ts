@@ -11,6 +11,7 @@ import { registerSchemaCommand } from './schema-command.ts';
 import { registerServeCommand } from './serve-command.ts';
 import { registerSetupCommand } from './setup-command.ts';
 import { registerStreamsCommand } from './streams-command.ts';
+import { registerTokenCommand } from './token-command.ts';
 import { registerVersionCommand } from './version-command.ts';
 
 /** Adds one command to the program. A new command is one file with such a function and a line in `commands`. */
@@ -24,6 +25,7 @@ const commands: readonly RegisterCommand[] = [
   registerDeltaCommand,
   registerSchemaCommand,
   registerSetupCommand,
+  registerTokenCommand,
   registerVersionCommand,
 ];
 

@@ -1,4 +1,5 @@
 import {
+  type ChannelCredentials,
   Client,
   type ClientDuplexStream,
   credentials,
@@ -32,7 +33,7 @@ export const sendOverFlight: SendLoad = async (request) => {
   const port = connection.url.port || (isTls ? '443' : '80');
   const client = new Client(
     `${connection.url.hostname}:${port}`,
-    isTls ? credentials.createSsl() : credentials.createInsecure(),
+    isTls ? createTlsCredentials(connection) : credentials.createInsecure(),
     { 'grpc.max_send_message_length': -1, 'grpc.max_receive_message_length': -1 },
   );
   const call: PutCall = client.makeBidiStreamRequest(
@@ -52,6 +53,17 @@ export const sendOverFlight: SendLoad = async (request) => {
     client.close();
   }
 };
+
+function createTlsCredentials({ tls }: ServerConnection): ChannelCredentials {
+  const read = (text: string | undefined) => (text === undefined ? null : Buffer.from(text));
+  try {
+    return credentials.createSsl(read(tls.ca), read(tls.key), read(tls.cert));
+  } catch (cause) {
+    throw new CliFailure('usage', 'the files of --ca, --cert and --key are no PEM files that fit together', {
+      cause,
+    });
+  }
+}
 
 function createMetadata({ connection, idempotencyKey }: SendRequest): Metadata {
   const metadata = new Metadata();

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CliFailure, type Problem } from './failure.ts';
 import type { CliHost } from './host.ts';
@@ -10,12 +12,23 @@ const defaultUrl = 'http://127.0.0.1:8888';
 export interface ConnectionOptions {
   readonly url?: string;
   readonly token?: string;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** The texts of PEM files; what is left out is the system's own, or none. */
+export interface ConnectionTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
 }
 
 /** A server as a command reaches it. */
 export interface ServerConnection {
   readonly url: URL;
   readonly token: string | null;
+  readonly tls: ConnectionTls;
 }
 
 /** An answer read whole; error answers included. */
@@ -25,21 +38,55 @@ export interface ServerAnswer {
   readonly text: string;
 }
 
-/** Adds `--url` and `--token`. */
+/** Adds `--url` and `--token`, and the options of encrypted connections. */
 export function addConnectionOptions(command: Command): Command {
   return command
     .option('--url <url>', `the server (default: ARROWPORT_URL, then ${defaultUrl})`)
-    .option('--token <token>', 'bearer token (default: ARROWPORT_TOKEN)');
+    .option('--token <token>', 'bearer token (default: ARROWPORT_TOKEN)')
+    .option(
+      '--ca <file>',
+      'PEM file of the authorities that https servers are trusted by (default: ARROWPORT_CA)',
+    )
+    .option('--cert <file>', 'PEM file of a client certificate (default: ARROWPORT_CERT)')
+    .option('--key <file>', 'PEM file of its private key (default: ARROWPORT_KEY)');
 }
 
-/** Reads the connection from options, then environment, then defaults. Throws a usage failure for a bad URL. */
+/**
+ * Reads the connection from options, then environment, then defaults. Throws a usage failure for a bad URL, and for
+ * files that cannot be read.
+ */
 export function readConnection(options: ConnectionOptions, host: CliHost): ServerConnection {
   const text = options.url ?? (host.env['ARROWPORT_URL'] || defaultUrl);
   const url = URL.parse(text.includes('://') ? text : `http://${text}`);
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new CliFailure('usage', `${JSON.stringify(text)} is no server address: use http://host:port`);
   }
-  return { url, token: options.token ?? (host.env['ARROWPORT_TOKEN'] || null) };
+  const token = options.token ?? (host.env['ARROWPORT_TOKEN'] || null);
+  // Checked here, since what Node says of a value that is no header would repeat it.
+  if (token !== null && !/^[\x21-\x7e]+$/.test(token)) {
+    throw new CliFailure(
+      'usage',
+      'the token holds characters that no token has: check ARROWPORT_TOKEN and --token',
+    );
+  }
+  return { url, token, tls: readTls(options, host) };
+}
+
+function readTls(options: ConnectionOptions, host: CliHost): ConnectionTls {
+  const read = (name: 'ca' | 'cert' | 'key') => {
+    const file = options[name] ?? (host.env[`ARROWPORT_${name.toUpperCase()}`] || undefined);
+    if (file === undefined) return {};
+    try {
+      return { [name]: readFileSync(resolve(host.cwd, file), 'utf8') };
+    } catch (cause) {
+      throw new CliFailure('usage', `the file ${file} of --${name} cannot be read: check the path`, {
+        cause,
+      });
+    }
+  };
+  const tls: ConnectionTls = { ...read('ca'), ...read('cert'), ...read('key') };
+  if ((tls.cert === undefined) === (tls.key === undefined)) return tls;
+  throw new CliFailure('usage', 'a client certificate needs both --cert and --key');
 }
 
 /**
@@ -55,8 +102,15 @@ export function openRequest(
   const url = new URL(connection.url);
   url.pathname = `${url.pathname.replace(/\/$/, '')}${path}`;
   const authorization = connection.token === null ? {} : { authorization: `Bearer ${connection.token}` };
-  const request = url.protocol === 'https:' ? https.request : http.request;
-  return request(url, { method, headers: { accept: 'application/json', ...authorization, ...headers } });
+  const options = { method, headers: { accept: 'application/json', ...authorization, ...headers } };
+  if (url.protocol !== 'https:') return http.request(url, options);
+  try {
+    return https.request(url, { ...options, ...connection.tls });
+  } catch (cause) {
+    throw new CliFailure('usage', 'the files of --ca, --cert and --key are no PEM files that fit together', {
+      cause,
+    });
+  }
 }
 
 /** Waits for the answer of a request. Throws an unreachable failure when none comes. */
@@ -111,12 +165,31 @@ export function toRefused(problem: Problem): CliFailure {
 /** What went wrong on the way to a server, as the failure that ends the command. */
 export function toUnreachable(error: Error, connection: ServerConnection): CliFailure {
   const { code } = error as NodeJS.ErrnoException;
+  const distrust = describeDistrust(code ?? '', error.message);
+  if (distrust !== undefined)
+    return new CliFailure('unreachable', `${connection.url.origin} ${distrust}`, { cause: error });
   const reason = code === undefined ? error.message : (reasons[code] ?? code);
   return new CliFailure(
     'unreachable',
     `${connection.url.origin} ${reason}: start it with arrowport serve, or name another with --url`,
     { cause: error },
   );
+}
+
+/** What is wrong between client and server when the two cannot agree on an encrypted connection. */
+function describeDistrust(code: string, message: string): string | undefined {
+  const text = `${code} ${message}`;
+  if (/SELF_SIGNED|UNABLE_TO|self-signed|unable to (get|verify)/.test(text))
+    return 'has a certificate of an unknown authority: name the file of its authority with --ca';
+  if (/ALTNAME|does not match certificate/.test(text))
+    return 'has a certificate of another name: use the name that it is for in --url';
+  if (/CERT_HAS_EXPIRED|certificate has expired/.test(text))
+    return 'has a certificate that has expired: renew it';
+  if (/CERTIFICATE_REQUIRED|certificate required|BAD_CERTIFICATE/i.test(text))
+    return 'asks for a client certificate: name its files with --cert and --key';
+  if (/WRONG_VERSION_NUMBER|wrong version number|packet length too long/i.test(text))
+    return 'does not encrypt: use http:// in --url';
+  return undefined;
 }
 
 const reasons: Record<string, string> = {

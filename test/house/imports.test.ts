@@ -62,7 +62,7 @@ const rooms: readonly Room[] = [
   {
     name: 'cli',
     files: /^(cli\/|main\.ts$)/,
-    mayImport: ['core', 'config', 'arrow', 'composition', 'library'],
+    mayImport: ['core', 'auth', 'config', 'arrow', 'composition', 'library'],
   },
 ];
 
