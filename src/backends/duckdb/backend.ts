@@ -4,7 +4,8 @@ import type { IpcLimits } from '../../core/ipc-message.ts';
 import type { TableName } from '../../core/route.ts';
 import { ArrowportError } from '../../errors.ts';
 import { Database, type DatabaseOptions } from './database.ts';
-import { fromDuckDbError, isInvalidated, isMissing, isOutOfMemory } from './errors.ts';
+import { DatabaseFaults } from './database-faults.ts';
+import { fromDuckDbError, isMissing, isOutOfMemory } from './errors.ts';
 import { qualifiedName, quoteText } from './identifier.ts';
 import { KeyLedger, ReplayedLoad, refuseOtherLoad } from './key-ledger.ts';
 import { beginLoad } from './loader.ts';
@@ -64,11 +65,12 @@ class EmbeddedDuckDb implements DuckDbBackend {
   #parts: OpenParts | null = null;
   #running = 0;
   #onIdle: (() => void) | null = null;
-  #invalidated = false;
+  readonly #faults: DatabaseFaults;
   #reopening: Promise<void> | null = null;
 
   constructor(options: DuckDbBackendOptions) {
     this.#options = options;
+    this.#faults = new DatabaseFaults(options.config.db_path);
   }
 
   async open(): Promise<void> {
@@ -91,48 +93,54 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async begin(request: LoadRequest): Promise<Load> {
-    if (this.#invalidated) await this.#reopen();
+    if (this.#faults.refusesAll || (this.#faults.keepsRoom && this.#running === 0)) await this.#reopen();
+    const leave = this.#enter();
+    try {
+      return await this.#beginKeyed(request, leave);
+    } catch (thrown) {
+      leave(thrown);
+      throw fromDuckDbError(thrown, 'load');
+    }
+  }
+
+  /** Counts a load in: while there is one, the database is not closed. Returns what counts it out, once. */
+  #enter(): (failure: unknown) => void {
+    this.#running += 1;
+    let inside = true;
+    return (failure) => {
+      if (!inside) return;
+      inside = false;
+      this.#running -= 1;
+      if (this.#running === 0) this.#onIdle?.();
+      this.#noteFailure(failure);
+    };
+  }
+
+  async #beginKeyed(request: LoadRequest, leave: (failure: unknown) => void): Promise<Load> {
     const { ledger } = this.#open();
     const { route, options } = request;
     const key = options.idempotencyKey;
-    if (key === null) return this.#beginNew(request, () => undefined);
-    const giveBack = await ledger.claim(route.table, key);
+    if (key === null) return this.#beginNew(request, leave);
+    const giveBack = await ledger.claim(route.table, key, request.signal);
+    const leaveKey = (failure: unknown) => {
+      giveBack();
+      leave(failure);
+    };
     try {
       const kept = await ledger.find(route.table, key);
-      if (kept === undefined) return await this.#beginNew(request, giveBack);
+      if (kept === undefined) return await this.#beginNew(request, leaveKey);
       refuseOtherLoad(kept, route.stream, options.mode);
-      return new ReplayedLoad(kept, giveBack);
+      return new ReplayedLoad(kept, () => leaveKey(null));
     } catch (thrown) {
-      giveBack();
+      leaveKey(thrown);
       throw thrown;
     }
   }
 
-  async #beginNew(request: LoadRequest, ended: () => void): Promise<Load> {
+  #beginNew(request: LoadRequest, closed: (failure: unknown) => void): Promise<Load> {
     const { sessions, catalog, ledger, memory } = this.#open();
-    this.#running += 1;
-    let open = true;
-    const closed = (failure: unknown): void => {
-      if (!open) return;
-      open = false;
-      this.#running -= 1;
-      if (this.#running === 0) this.#onIdle?.();
-      this.#noteFailure(failure);
-      ended();
-    };
-    try {
-      return await beginLoad(request, {
-        sessions,
-        catalog,
-        ledger,
-        memory,
-        limits: this.#options.limits(),
-        closed,
-      });
-    } catch (thrown) {
-      closed(thrown);
-      throw thrown;
-    }
+    const limits = this.#options.limits();
+    return beginLoad(request, { sessions, catalog, ledger, memory, limits, closed });
   }
 
   async findTable(table: TableName): Promise<TableDescription | undefined> {
@@ -166,7 +174,9 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async problems(): Promise<readonly string[]> {
-    if (this.#invalidated) await this.#reopen().catch(() => undefined);
+    if (this.#faults.refusesAll) await this.#reopen().catch(() => undefined);
+    const known = await this.#faults.problems();
+    if (known.length > 0) return known;
     try {
       await this.#ask('SELECT 1');
       return [];
@@ -205,7 +215,12 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async #ask(sql: string): Promise<unknown[][]> {
-    return (await this.#open().questions.runAndReadAll(sql)).getRows();
+    try {
+      return (await this.#open().questions.runAndReadAll(sql)).getRows();
+    } catch (thrown) {
+      this.#noteFailure(thrown);
+      throw thrown;
+    }
   }
 
   #open(): OpenParts {
@@ -216,22 +231,28 @@ class EmbeddedDuckDb implements DuckDbBackend {
   #noteFailure(failure: unknown): void {
     const cause = failure instanceof ArrowportError ? failure.cause : failure;
     if (isOutOfMemory(cause)) void this.#parts?.memory?.raiseFloor().catch(() => undefined);
-    if (failure === null || this.#invalidated || !isInvalidated(cause)) return;
-    this.#invalidated = true;
+    if (!this.#faults.note(failure)) return;
     this.#options.logger?.warn(
       { err: cause },
       'DuckDB gave the database up; it is opened again when the running loads have ended',
     );
   }
 
-  /** An instance that failed internally refuses everything until it is opened again, once nobody uses it. */
+  /** Once nobody uses it: an instance that failed internally refuses everything until it is opened again. */
   #reopen(): Promise<void> {
     if (this.#running > 0) return Promise.reject(unavailable());
     this.#reopening ??= this.close()
       .then(() => this.open())
-      .then(() => {
-        this.#invalidated = false;
-      })
+      .then(
+        () => {
+          this.#faults.reopened();
+          this.#options.logger?.warn({}, 'the database is open again');
+        },
+        (thrown: unknown) => {
+          this.#faults.reopenFailed(thrown);
+          throw thrown;
+        },
+      )
       .finally(() => {
         this.#reopening = null;
       });

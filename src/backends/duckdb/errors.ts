@@ -11,6 +11,10 @@ interface Rule {
   readonly quote?: boolean;
 }
 
+const diskFull =
+  /^(IO Error|TransactionContext Error: Failed to commit): .*(No space left on device|Disk quota exceeded)/i;
+const invalidated = /^(FATAL|INTERNAL) Error|has been invalidated/i;
+
 const rules: readonly Rule[] = [
   {
     pattern: /^Binder Error: Cannot insert into a generated column/,
@@ -53,15 +57,20 @@ const rules: readonly Rule[] = [
     code: 'COMMIT_CONFLICT',
     text: 'Another transaction changed the table.',
   },
+  {
+    pattern: /^Out of Memory Error: failed to offload/,
+    code: 'BACKEND_UNAVAILABLE',
+    text: 'The disk for temporary files of the database is full: free some of it, and loads work again.',
+  },
   { pattern: /^Out of Memory Error/, code: 'OVERLOADED', text: 'DuckDB has no memory left for this load.' },
   {
-    pattern: /^IO Error.*(No space left|disk)/i,
+    pattern: diskFull,
     code: 'BACKEND_UNAVAILABLE',
-    text: 'The disk of the database is full.',
+    text: 'The disk of the database is full: free some of it, and loads work again.',
   },
   { pattern: /^IO Error/, code: 'BACKEND_UNAVAILABLE', text: 'The database file cannot be read or written.' },
   {
-    pattern: /^(FATAL|INTERNAL) Error|database has been invalidated/i,
+    pattern: invalidated,
     code: 'BACKEND_UNAVAILABLE',
     text: 'The database has to be opened again.',
   },
@@ -72,7 +81,7 @@ export function fromDuckDbError(thrown: unknown, phase: Phase): ArrowportError {
   if (thrown instanceof ArrowportError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   const rule = rules.find(({ pattern }) => pattern.test(message));
-  if (phase === 'commit' && (rule === undefined || /^(IO|FATAL|INTERNAL) Error/.test(message))) {
+  if (phase === 'commit' && (rule === undefined || mayHaveCommitted(message))) {
     return new ArrowportError('COMMIT_UNKNOWN', 'The database failed while it committed.', { cause: thrown });
   }
   if (rule === undefined) {
@@ -83,6 +92,19 @@ export function fromDuckDbError(thrown: unknown, phase: Phase): ArrowportError {
     cause: thrown,
     details: rule.code === 'OVERLOADED' ? { retryAfterMs: 1000 } : {},
   });
+}
+
+/** What DuckDB says it failed to commit it has rolled back, unless it gave the whole database up over it. */
+function mayHaveCommitted(message: string): boolean {
+  return /^IO Error/.test(message) || invalidated.test(message);
+}
+
+/** Whether the disk of the database, or of its temporary files, is full. */
+export function isDiskFull(thrown: unknown): boolean {
+  return (
+    thrown instanceof Error &&
+    /No space left on device|Disk quota exceeded|failed to offload/.test(thrown.message)
+  );
 }
 
 /** Whether DuckDB ran into its memory limit. */
@@ -98,7 +120,7 @@ export function isMissing(thrown: unknown): boolean {
 /** Whether the whole database instance is unusable until it is opened again. */
 export function isInvalidated(thrown: unknown): boolean {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return /^(FATAL|INTERNAL) Error|database has been invalidated/i.test(message);
+  return invalidated.test(message);
 }
 
 function firstLine(message: string): string {

@@ -46,10 +46,15 @@ export class KeyLedger {
     return new KeyLedger(connection, table, retentionHours);
   }
 
-  /** Waits until no other load has the key of this table; resolves with the function that gives it back. */
-  async claim(table: TableName, key: string): Promise<() => void> {
+  /**
+   * Waits until no other load has the key of this table; resolves with the function that gives it back. Throws the
+   * reason of `signal`.
+   */
+  async claim(table: TableName, key: string, signal?: AbortSignal): Promise<() => void> {
     const id = identify(table, key);
-    for (let held = this.#claims.get(id); held !== undefined; held = this.#claims.get(id)) await held;
+    for (let held = this.#claims.get(id); held !== undefined; held = this.#claims.get(id))
+      await orAborted(held, signal);
+    signal?.throwIfAborted();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#claims.set(id, promise);
     return () => {
@@ -151,6 +156,18 @@ export class ReplayedLoad implements Load {
 
   async abort(): Promise<void> {
     this.#closed();
+  }
+}
+
+async function orAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    signal?.throwIfAborted();
+    await Promise.race([promise, aborted]);
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
   }
 }
 

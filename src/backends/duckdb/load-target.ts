@@ -98,7 +98,7 @@ export class LoadTarget {
       );
       return;
     }
-    this.#unlock = await this.#entry.lock.share();
+    this.#unlock = await this.#entry.lock.share(signal);
     await this.#run('BEGIN', 'load');
     this.#inTransaction = true;
   }
@@ -120,7 +120,7 @@ export class LoadTarget {
 
   async #insertStage(): Promise<void> {
     const { catalog } = this.#context;
-    this.#unlock = await this.#entry.lock.exclude(changePatienceMs);
+    this.#unlock = await this.#entry.lock.exclude(changePatienceMs, this.#request.signal);
     // The table may have changed while this load was on its way.
     const { added, widened } = await catalog.compare(this.#entry, this.#session.view.columns, this.#mode);
     const names = this.#session.view.columns.map(({ name }) => quoteIdentifier(name)).join(', ');

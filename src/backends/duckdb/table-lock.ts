@@ -14,50 +14,50 @@ export class TableLock {
   #exclusive = false;
   #waiting: Waiter[] = [];
 
-  /** Resolves with the function that lets go. */
-  async share(): Promise<() => void> {
+  /** Resolves with the function that lets go. Throws the reason of `signal`. */
+  async share(signal?: AbortSignal): Promise<() => void> {
+    signal?.throwIfAborted();
     if (!this.#exclusive && this.#waiting.length === 0) this.#shared += 1;
-    else await this.#wait(false, null);
+    else await this.#wait(false, null, signal);
     return once(() => {
       this.#shared -= 1;
       this.#wake();
     });
   }
 
-  /** Resolves with the function that lets go. Throws COMMIT_CONFLICT when appends do not end within `patienceMs`. */
-  async exclude(patienceMs: number): Promise<() => void> {
+  /**
+   * Resolves with the function that lets go. Throws COMMIT_CONFLICT when appends do not end within `patienceMs`, and the
+   * reason of `signal`.
+   */
+  async exclude(patienceMs: number, signal?: AbortSignal): Promise<() => void> {
+    signal?.throwIfAborted();
     if (!this.#exclusive && this.#shared === 0 && this.#waiting.length === 0) this.#exclusive = true;
-    else await this.#wait(true, patienceMs);
+    else await this.#wait(true, patienceMs, signal);
     return once(() => {
       this.#exclusive = false;
       this.#wake();
     });
   }
 
-  #wait(exclusive: boolean, patienceMs: number | null): Promise<void> {
-    return new Promise((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined;
-      const waiter: Waiter = {
-        exclusive,
-        grant() {
-          clearTimeout(timer);
-          resolve();
-        },
-      };
-      if (patienceMs !== null) {
-        timer = setTimeout(() => {
-          this.#waiting = this.#waiting.filter((other) => other !== waiter);
-          reject(
-            new ArrowportError(
-              'COMMIT_CONFLICT',
-              'Other loads of the table did not end in time for its columns to change.',
-            ),
-          );
-          this.#wake();
-        }, patienceMs);
-      }
-      this.#waiting.push(waiter);
-    });
+  async #wait(exclusive: boolean, patienceMs: number | null, signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const waiter: Waiter = { exclusive, grant: resolve };
+    const giveUp = (reason: unknown) => {
+      if (!this.#waiting.includes(waiter)) return;
+      this.#waiting = this.#waiting.filter((other) => other !== waiter);
+      reject(reason);
+      this.#wake();
+    };
+    const onAbort = () => giveUp(signal?.reason);
+    const timer = patienceMs === null ? undefined : setTimeout(() => giveUp(lateError()), patienceMs);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.#waiting.push(waiter);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
   }
 
   #wake(): void {
@@ -69,6 +69,13 @@ export class TableLock {
       next.grant();
     }
   }
+}
+
+function lateError(): ArrowportError {
+  return new ArrowportError(
+    'COMMIT_CONFLICT',
+    'Other loads of the table did not end in time for its columns to change.',
+  );
 }
 
 function once(run: () => void): () => void {
