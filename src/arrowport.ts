@@ -5,6 +5,7 @@ import { type BackendRegistry, createBackendRegistry } from './backends/registry
 import { type AuditSide, createAuditSide } from './composition/audit.ts';
 import { type AuthSide, createAuthSide } from './composition/auth.ts';
 import { createDeltaSide, type DeltaSide } from './composition/delta.ts';
+import { createServerMigrator } from './composition/migrate-server.ts';
 import { createLiveConfig, type LiveConfig } from './config/live-config.ts';
 import { type LoadedConfig, loadConfig } from './config/load.ts';
 import type { CommandLineOverrides } from './config/overrides.ts';
@@ -260,6 +261,13 @@ class Server implements Arrowport {
             : [],
       }),
       delta,
+      migrator: createServerMigrator({
+        config: () => this.#config.current(),
+        routes: () => this.#router.current(),
+        openBackend: (kind) => this.#backends.open(kind),
+        duckdb: () => this.#duckdb,
+        delta: () => this.#delta.opened(),
+      }),
       connections: connections.labels({ transport: 'http' }),
       settings: () => ({
         ...this.#ipcLimits(),

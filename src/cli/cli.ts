@@ -6,6 +6,7 @@ import { registerDeltaCommand } from './delta-command.ts';
 import { CliFailure, CommandRefused, exitCodes } from './failure.ts';
 import type { CliHost } from './host.ts';
 import { registerIngestCommand } from './ingest-command.ts';
+import { registerMigrateCommand } from './migrate-command.ts';
 import { oneLine, paint, writeJson } from './output.ts';
 import { registerSchemaCommand } from './schema-command.ts';
 import { registerServeCommand } from './serve-command.ts';
@@ -23,6 +24,7 @@ const commands: readonly RegisterCommand[] = [
   registerIngestCommand,
   registerStreamsCommand,
   registerDeltaCommand,
+  registerMigrateCommand,
   registerSchemaCommand,
   registerSetupCommand,
   registerTokenCommand,

@@ -20,6 +20,8 @@ export interface DeltaSide {
   open(): Promise<DeltaBackend>;
   /** What the doors get; `openBackend` is the registry's, so that the backend is made once. */
   access(openBackend: () => Promise<unknown>): DeltaAccess;
+  /** The backend once it is open. */
+  opened(): DeltaBackend | null;
   /** The names of the tables below the root; empty where they cannot be listed, which the log tells. */
   listNames(openBackend: () => Promise<unknown>): Promise<readonly string[]>;
   /**
@@ -77,6 +79,8 @@ export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
     }),
 
     async listNames(openBackend) {
+    opened: () => backend,
+
       try {
         const tables = await readTables(openBackend);
         return (await tables.list({ requestId: 'streams' })).map(({ name }) => name);

@@ -8,6 +8,7 @@ import { createTableRoot, type TableRoot } from './locations.ts';
 import { createDeltaTables, type WorkerTables } from './tables.ts';
 import { createWorkerClient, type WorkerClient } from './worker-client.ts';
 import { createWorkerProcess, type WorkerLogLevel, type WorkerProcess } from './worker-process.ts';
+import { createTableParts, type TableParts } from './table-parts.ts';
 
 /** What the Delta backend is made of. */
 export interface DeltaBackendOptions {
@@ -51,6 +52,8 @@ export function createDeltaBackend(options: DeltaBackendOptions): DeltaBackend {
     environment: options.environment,
     python: options.python,
     spoolFolder: options.spoolFolder,
+  /** Versions of tables in parts, for whoever copies them. */
+  readonly parts: TableParts;
     maxLoads: options.maxLoads,
     log: options.log,
     ...(options.onWorkerRestart === undefined ? {} : { onRestart: options.onWorkerRestart }),
@@ -72,6 +75,7 @@ class WorkerBackend implements DeltaBackend {
     this.#worker = worker;
     this.#client = createWorkerClient(worker);
     this.#root = createTableRoot(options.tablePath, options.storageOptions);
+  readonly parts: TableParts;
     this.#settings = {
       checkpointInterval: options.checkpointInterval,
       enableCdc: options.enableCdc,
@@ -99,6 +103,7 @@ class WorkerBackend implements DeltaBackend {
       return {
         rowCount: info.row_count,
         columns: info.schema.fields.map((field) => ({
+    this.parts = createTableParts(this.#client, this.#root);
           name: field.name,
           type: describeDeltaType(field.type),
           nullable: field.nullable,

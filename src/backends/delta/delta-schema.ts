@@ -1,3 +1,4 @@
+import { DUCKDB_TYPE_KEY } from '../../core/migration.ts';
 import { type ArrowField, type ArrowType, describeType } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
 
@@ -65,7 +66,9 @@ export function deltaTypeOf(field: ArrowField, path: string): DeltaType {
 
 /** A nullable Delta field for an Arrow field. Throws TYPE_UNSUPPORTED. */
 export function deltaFieldOf(field: ArrowField, path: string): DeltaField {
-  return { name: field.name, type: deltaTypeOf(field, path), nullable: true, metadata: {} };
+  const origin = field.metadata.get(DUCKDB_TYPE_KEY);
+  const metadata = origin === undefined ? {} : { [DUCKDB_TYPE_KEY]: origin };
+  return { name: field.name, type: deltaTypeOf(field, path), nullable: true, metadata };
 }
 
 /** The error for a column that Delta cannot hold. */

@@ -49,7 +49,7 @@ export interface WorkerClient {
   ): Promise<WireObject>;
   openLoad(location: TableLocation, args: WireObject, context: DeltaCallContext): Promise<OpenedLoad>;
   openRows(
-    operation: 'read' | 'changes',
+    operation: 'read' | 'changes' | 'read-part',
     location: TableLocation,
     args: WireObject,
     context: DeltaCallContext,
@@ -251,7 +251,7 @@ class ConnectionLoadStream implements LoadStream {
 
 async function openRows(
   worker: WorkerProcess,
-  operation: 'read' | 'changes',
+  operation: 'read' | 'changes' | 'read-part',
   location: TableLocation,
   args: WireObject,
   context: DeltaCallContext,

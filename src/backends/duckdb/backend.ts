@@ -10,6 +10,7 @@ import { qualifiedName, quoteText } from './identifier.ts';
 import { KeyLedger, ReplayedLoad, refuseOtherLoad } from './key-ledger.ts';
 import { beginLoad } from './loader.ts';
 import { MemoryGovernor } from './memory-governor.ts';
+import { type DuckDbMigrations, openMigrations } from './migrations.ts';
 import { checkNativeInterface } from './native/self-check.ts';
 import { SessionPool } from './session-pool.ts';
 import { internalSchema, TableCatalog } from './table-catalog.ts';
@@ -27,6 +28,8 @@ export interface ListedTable extends TableDescription {
 export interface DuckDbBackend extends Backend {
   /** All tables of the database file but the server's own. */
   listTables(): Promise<readonly ListedTable[]>;
+  /** What migrations need of the database; the caller closes it. */
+  openMigrations(): Promise<DuckDbMigrations>;
 }
 
 export interface DuckDbBackendOptions {
@@ -171,6 +174,11 @@ class EmbeddedDuckDb implements DuckDbBackend {
       if (found !== undefined) tables.push({ ...found, table });
     }
     return tables;
+  }
+
+  openMigrations(): Promise<DuckDbMigrations> {
+    const { database, catalog } = this.#open();
+    return openMigrations(database, catalog);
   }
 
   async problems(): Promise<readonly string[]> {

@@ -103,7 +103,8 @@ function registerVerb(app: FastifyInstance, deps: HttpEndpointDeps, verb: DeltaV
   );
 }
 
-async function readOptions(
+/** Reads the JSON options of a request. Throws MEDIA_TYPE_UNSUPPORTED, BODY_TOO_LARGE, OPTION_INVALID. */
+export async function readOptions(
   request: FastifyRequest,
   reply: FastifyReply,
   deps: HttpEndpointDeps,

@@ -2,6 +2,7 @@ import type { Authenticator } from '../../core/auth.ts';
 import type { DeltaAccess } from '../../core/delta.ts';
 import type { Ingestor, IngestRequest, StreamResources } from '../../core/ingest.ts';
 import type { IpcStream } from '../../core/ipc-message.ts';
+import type { Migrator } from '../../core/migration.ts';
 import type { IngestObserver } from '../../core/observer.ts';
 import type { Operations, StreamDirectory } from '../../core/operations.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -22,6 +23,8 @@ export interface HttpEndpointDeps {
   readonly directory: StreamDirectory;
   readonly operations: Operations;
   readonly delta: DeltaAccess;
+  /** Copies whole tables; there is no route for it where it is left out. */
+  readonly migrator?: Migrator;
   readonly observer: IngestObserver;
   /** Tells who calls; every caller may do everything where it is left out. */
   readonly authenticator?: Authenticator;

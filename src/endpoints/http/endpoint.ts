@@ -10,6 +10,7 @@ import type { HttpEndpointDeps } from './deps.ts';
 import { answerBadUrl, answerClientError, answerFailures } from './failures.ts';
 import { createHeldBytes } from './held-bytes.ts';
 import { registerIngestRoutes } from './ingest-routes.ts';
+import { registerMigrateRoute } from './migrate-route.ts';
 import { collectOpenApi, registerOpenApiRoutes } from './openapi.ts';
 import { registerOperationsRoutes, servedWhileDraining } from './operations-routes.ts';
 import { createRequestBody, type RequestBody } from './request-body.ts';
@@ -110,6 +111,7 @@ function createApp(deps: HttpEndpointDeps, traffic: Traffic): FastifyInstance {
     registerDeltaRoutes(scope, deps, held);
     registerStreamRoutes(scope, deps.directory);
     registerOperationsRoutes(scope, deps.operations, () => traffic.draining);
+    if (deps.migrator !== undefined) registerMigrateRoute(scope, deps, deps.migrator);
     registerOpenApiRoutes(scope);
   });
   return app;

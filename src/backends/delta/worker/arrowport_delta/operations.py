@@ -6,7 +6,7 @@ import resource
 import sys
 from typing import Any
 
-from . import dml, listing, loads, reads, upkeep
+from . import dml, file_parts, listing, loads, reads, upkeep
 from .requests import Context, Handler
 
 
@@ -34,6 +34,8 @@ def handlers() -> dict[str, Handler]:
         "load": loads.load,
         "read": reads.read,
         "changes": reads.changes,
+        "parts": file_parts.parts,
+        "read-part": file_parts.read_part,
         "info": listing.info,
         "list": listing.list_tables,
         "history": listing.history,
