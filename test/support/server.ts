@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +11,8 @@ import { type CleanupOwner, makeTempFolder } from './temp-folder.ts';
 export interface TestServerOptions {
   /** The text of its `arrowport.yaml`; `host` and `db_path` are filled in where it leaves them out. */
   readonly config?: string;
+  /** Further files of its folder, by their names; there before it starts. */
+  readonly files?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
   /** Further arguments of `serve`. */
   readonly args?: readonly string[];
@@ -21,10 +23,10 @@ export type LogLine = Readonly<Record<string, unknown>>;
 
 /** A running server of its own process, folder, port and database. */
 export interface TestServer {
-  /** `http://127.0.0.1:PORT`, without a slash at the end. */
+  /** `http://127.0.0.1:PORT`, without a slash at the end; `https://` where its configuration has `tls`. */
   readonly url: string;
   readonly port: number;
-  /** `grpc://127.0.0.1:PORT`. */
+  /** `grpc://127.0.0.1:PORT`, or `grpc+tls://`. */
   readonly flightUrl: string;
   readonly flightPort: number;
   readonly pid: number;
@@ -59,6 +61,8 @@ export async function startServer(owner: CleanupOwner, options: TestServerOption
   const configPath = join(folder, 'arrowport.yaml');
   const config = completeConfig(options.config ?? '');
   writeFileSync(configPath, config);
+  for (const [name, text] of Object.entries(options.files ?? {})) writeFileSync(join(folder, name), text);
+  const isEncrypted = /^tls:/m.test(config);
   const lines: LogLine[] = [];
   const printed: string[] = [];
   const start = () => launch(folder, configPath, options, lines, printed);
@@ -68,13 +72,13 @@ export async function startServer(owner: CleanupOwner, options: TestServerOption
   });
   return {
     get url() {
-      return `http://127.0.0.1:${running.port}`;
+      return `${isEncrypted ? 'https' : 'http'}://127.0.0.1:${running.port}`;
     },
     get port() {
       return running.port;
     },
     get flightUrl() {
-      return `grpc://127.0.0.1:${running.flightPort}`;
+      return `${isEncrypted ? 'grpc+tls' : 'grpc'}://127.0.0.1:${running.flightPort}`;
     },
     get flightPort() {
       return running.flightPort;
@@ -135,7 +139,9 @@ async function launch(
     });
   }
   try {
-    return await waitUntilReady(child, () => lines.slice(firstLine));
+    // Who checks no certificate learns nothing here; the line with the ports comes when the server is ready.
+    const answers = /^tls:/m.test(readFileSync(configPath, 'utf8')) ? async () => true : answersReady;
+    return await waitUntilReady(child, () => lines.slice(firstLine), answers);
   } catch (error) {
     if (isRunning(child)) await end(child, 'SIGKILL');
     const log = lines.slice(firstLine).map((line) => JSON.stringify(line));
@@ -152,14 +158,18 @@ function parseLogLine(text: string): LogLine | undefined {
   }
 }
 
-async function waitUntilReady(child: ChildProcess, readLines: () => readonly LogLine[]): Promise<Running> {
+async function waitUntilReady(
+  child: ChildProcess,
+  readLines: () => readonly LogLine[],
+  answers: (port: number) => Promise<boolean>,
+): Promise<Running> {
   const deadline = Date.now() + readyPatienceMs;
   while (Date.now() < deadline) {
     if (!isRunning(child)) throw new Error(`It ended with ${child.exitCode ?? child.signalCode}.`);
     // The line that --json asks for; unlike the log's line it comes at every log level.
     const bound = readLines().find((line) => line['msg'] === undefined && typeof line['port'] === 'number');
     const port = Number(bound?.['port'] ?? 0);
-    if (port > 0 && (await answersReady(port))) {
+    if (port > 0 && (await answers(port))) {
       return { child, port, flightPort: Number(bound?.['flight_port'] ?? port) };
     }
     await sleep(10);
