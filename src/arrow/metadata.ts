@@ -144,7 +144,7 @@ function readBuffers(table: FlatTable, bodyLength: number): BufferSpan[] {
       throw malformed('A buffer of a batch stands outside the message body.');
     }
     total += length;
-    spans.push({ offset: length === 0 ? 0 : offset, length });
+    spans.push(length > 0 || offset > bodyLength ? { offset, length } : { offset: 0, length });
   }
   // Buffers that overlap would let a small body stand for endless work.
   if (total > bodyLength) throw malformed('The buffers of a batch overlap.');

@@ -13,7 +13,7 @@ export interface BufferSpan {
   readonly length: number;
 }
 
-/** What the metadata of a record batch says; all spans lie inside the body. */
+/** What the metadata of a record batch says; all spans with bytes lie inside the body. */
 export interface RecordBatchHeader {
   readonly length: number;
   readonly nodes: readonly FieldNode[];

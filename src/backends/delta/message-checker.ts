@@ -3,6 +3,7 @@ import { createDictionaryStore, type DictionaryStore } from '../../arrow/diction
 import type { ArrayData } from '../../core/array-data.ts';
 import type { LoadRequest } from '../../core/backend.ts';
 import type { IpcLimits, IpcMessage } from '../../core/ipc-message.ts';
+import { ArrowportError } from '../../errors.ts';
 import { refuseInexact } from './exact-values.ts';
 
 /** Looks through the messages of one stream before their bytes go to the worker as they are. */
@@ -32,6 +33,7 @@ class StreamChecker implements MessageChecker {
   }
 
   async check(message: IpcMessage): Promise<void> {
+    refuseStrayBuffers(message);
     if (message.kind === 'dictionary-batch') {
       await this.#dictionaries.apply({ ...message, release: () => {} });
       return;
@@ -40,6 +42,12 @@ class StreamChecker implements MessageChecker {
     refuseInexact(arrays);
     this.#request.onBatchDecoded?.(countBytes(arrays));
   }
+}
+
+/** Arrow's own readers pass over where an empty buffer stands; the worker's ends over one behind the body. */
+function refuseStrayBuffers({ header, body }: IpcMessage): void {
+  if (header.buffers.every(({ offset, length }) => offset + length <= body.byteLength)) return;
+  throw new ArrowportError('IPC_MALFORMED', 'A buffer of a batch stands outside the message body.');
 }
 
 function countBytes(arrays: readonly ArrayData[]): number {
