@@ -1,6 +1,10 @@
+/** A length is only what the sender says: memory is taken as the bytes arrive. */
+const TAKEN_AT_ONCE = 64 * 1024;
+
 /**
- * Reads a body that arrives in chunks of any size, front to back. Nothing is held but the chunk being read, and
- * memory is only taken for bytes that have arrived. Errors of the chunks pass through unchanged.
+ * Reads a body that arrives in chunks of any size, front to back. Nothing is held but the chunk being read, which is
+ * not touched once the next one was asked for, and memory is only taken for bytes that have arrived. Errors of the
+ * chunks pass through unchanged.
  */
 export class ByteSource {
   readonly #iterator: AsyncIterator<Uint8Array>;
@@ -51,15 +55,19 @@ export class ByteSource {
       this.#offset += length;
       return taken;
     }
-    const pieces: Uint8Array[] = [];
+    return this.#takeAcross(length);
+  }
+
+  async #takeAcross(length: number): Promise<Uint8Array> {
+    let taken = new Uint8Array(Math.min(length, TAKEN_AT_ONCE));
     let count = 0;
-    while (count < length && (await this.more())) {
-      const piece = this.#chunk.subarray(this.#offset, this.#offset + length - count);
-      pieces.push(piece);
-      this.#offset += piece.byteLength;
-      count += piece.byteLength;
+    for (;;) {
+      count += await this.readInto(taken.subarray(count));
+      if (count < taken.byteLength || count === length) return taken.subarray(0, count);
+      const larger = new Uint8Array(Math.min(length, taken.byteLength * 2));
+      larger.set(taken);
+      taken = larger;
     }
-    return concatenate(pieces, count);
   }
 
   /** Puts bytes back, to be read next. */

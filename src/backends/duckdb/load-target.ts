@@ -1,5 +1,5 @@
 import type { LoadRequest, ReplayedCommit } from '../../core/backend.ts';
-import type { BatchGroup } from './batch-group.ts';
+import type { BatchQueue } from './batch-queue.ts';
 import { fromDuckDbError } from './errors.ts';
 import { quoteIdentifier } from './identifier.ts';
 import type { LoaderContext } from './loader-context.ts';
@@ -42,12 +42,11 @@ export class LoadTarget {
     await this.#context.catalog.precheck(this.#entry, this.#session.view.columns, this.#mode);
   }
 
-  /** Throws the codes of the ingest path; the load must be aborted then. */
-  async insert(group: BatchGroup): Promise<void> {
+  /** Inserts what the queue holds, and what joins it meanwhile. Throws the codes of the ingest path; the load must be aborted then. */
+  async insert(queue: BatchQueue): Promise<void> {
     await this.#open();
-    await this.#context.memory?.makeRoom(this, group.bytes / Math.max(group.rows, 1));
-    await this.#session.view.insert(this.#staged ? stage : this.#entry.sql, group);
-    this.#rows += group.rows;
+    await this.#context.memory?.makeRoom(this, queue.bytesPerRow());
+    this.#rows += await this.#session.view.insert(this.#staged ? stage : this.#entry.sql, queue);
   }
 
   /** Makes everything inserted durable, and the key with it where there is one; resolves with the number of rows. */

@@ -4,7 +4,7 @@ import { createDictionaryStore, type DictionaryStore } from '../../arrow/diction
 import type { CommitResult, Load, LoadRequest, ReplayedCommit } from '../../core/backend.ts';
 import type { IpcMessage, RecordBatchMessage } from '../../core/ipc-message.ts';
 import type { ArrowField } from '../../core/schema.ts';
-import { BatchGroup, countBytes } from './batch-group.ts';
+import { BatchQueue, countBytes } from './batch-queue.ts';
 import { fromDuckDbError } from './errors.ts';
 import { type LoadColumn, planColumn } from './load-column.ts';
 import { LoadTarget } from './load-target.ts';
@@ -13,11 +13,13 @@ import { refuseAmbiguousColumns } from './match-columns.ts';
 
 /** Bytes gathered that make an INSERT worth while even when rows are wide and few. */
 const worthwhileBytes = 48 * 1024 * 1024;
-/** Bytes gathered while an INSERT runs before the producer has to wait. */
+/** Bytes that may wait for DuckDB before the producer has to. */
 const gatherLimitBytes = 64 * 1024 * 1024;
 /** Pieces of memory gathered (structs, tables of pointers) that make an INSERT worth while when batches are small and many. */
 const worthwhilePieces = 16_384;
-/** Row groups that one INSERT should span: fewer leave DuckDB's threads without work at the ends. */
+/** Row groups that the first INSERT starts with, so that DuckDB works early: it goes on with what arrives meanwhile. */
+const chunksForFirstInsert = 2;
+/** Row groups that a later one starts with: the producer is slower than DuckDB, and few leave its threads without work at the ends. */
 const chunksPerInsert = 8;
 /** Batches being decompressed at once, so that DuckDB, the codec and the socket work side by side. */
 const decodesAhead = 3;
@@ -39,16 +41,22 @@ export async function beginLoad(request: LoadRequest, context: LoaderContext): P
   }
 }
 
-class DuckDbLoad implements Load {
+/** Where a load's rows go; see `LoadTarget`. */
+export type RowTarget = Pick<LoadTarget, 'insert' | 'commit' | 'interrupt' | 'close'>;
+
+/** Decodes a stream's batches and hands them to a target, statement by statement. */
+export class DuckDbLoad implements Load {
   readonly #request: LoadRequest;
-  readonly #context: LoaderContext;
+  readonly #context: Pick<LoaderContext, 'limits' | 'closed'>;
   readonly #columns: readonly LoadColumn[];
-  readonly #target: LoadTarget;
+  readonly #target: RowTarget;
   readonly #dictionaries: DictionaryStore;
   readonly #decodesAhead: number;
   #decoding: Promise<void>[] = [];
   #lastDecoded: Promise<void> = Promise.resolve();
-  #group = new BatchGroup();
+  readonly #queue: BatchQueue;
+  #insertCount = 0;
+  #room: (() => void) | null = null;
   #inserting: Promise<void> | null = null;
   #failure: unknown = null;
   #over = false;
@@ -61,16 +69,18 @@ class DuckDbLoad implements Load {
 
   constructor(
     request: LoadRequest,
-    context: LoaderContext,
+    context: Pick<LoaderContext, 'limits' | 'closed'>,
     columns: readonly LoadColumn[],
-    target: LoadTarget,
+    target: RowTarget,
   ) {
     this.#request = request;
     this.#context = context;
     this.#columns = columns;
     this.#target = target;
     this.#dictionaries = createDictionaryStore(request.schema, context.limits);
-    this.#decodesAhead = request.schema.fields.some(hasDictionary) ? 0 : decodesAhead;
+    const dictionaries = request.schema.fields.some(hasDictionary);
+    this.#decodesAhead = dictionaries ? 0 : decodesAhead;
+    this.#queue = new BatchQueue(dictionaries, { onTaken: () => this.#room?.() });
     request.signal?.addEventListener('abort', this.#onGone, { once: true });
   }
 
@@ -95,8 +105,8 @@ class DuckDbLoad implements Load {
     this.#startDecode(message);
     await this.#settleDecodes(this.#decodesAhead);
     this.#insertIfWorthwhile();
-    while (this.#group.bytes >= gatherLimitBytes || this.#group.pieces >= 2 * worthwhilePieces) {
-      await this.#inserting;
+    while (this.#queue.bytes >= gatherLimitBytes || this.#queue.pieces >= 2 * worthwhilePieces) {
+      await Promise.race([this.#inserting, this.#untilTaken()]);
       this.#insertIfWorthwhile();
     }
   }
@@ -108,9 +118,7 @@ class DuckDbLoad implements Load {
 
   async commit(): Promise<CommitResult> {
     await this.#settleDecodes(0);
-    await this.#inserting;
-    if (this.#group.rows > 0) this.#startInsert();
-    await this.#inserting;
+    await this.#insertAll();
     if (this.#failure !== null) throw this.#failure;
     const facts = this.#facts();
     const rows = await this.#target.commit(facts).catch((thrown: unknown) => {
@@ -147,7 +155,7 @@ class DuckDbLoad implements Load {
         await before;
         const bytes = countBytes(columns);
         this.#request.onBatchDecoded?.(bytes);
-        this.#group.add(message, columns, bytes);
+        this.#queue.add(message, columns, bytes);
       })
       .catch((thrown: unknown) => {
         message.release();
@@ -184,40 +192,55 @@ class DuckDbLoad implements Load {
     }
   }
 
+  /** Inserts what is waiting, to the last row. */
+  async #insertAll(): Promise<void> {
+    this.#queue.seal();
+    while (this.#failure === null && (this.#inserting !== null || this.#queue.rows > 0)) {
+      if (this.#inserting === null) this.#startInsert();
+      await this.#inserting;
+    }
+  }
+
   #insertIfWorthwhile(): void {
     if (this.#failure !== null) throw this.#failure;
     if (this.#inserting !== null) return;
-    const { rows, bytes, pieces } = this.#group;
-    const enoughRows = rows >= this.#request.route.chunkSize * chunksPerInsert;
+    const { rows, bytes, pieces } = this.#queue;
+    const chunks = this.#insertCount === 0 ? chunksForFirstInsert : chunksPerInsert;
+    const enoughRows = rows >= this.#request.route.chunkSize * chunks;
     if (enoughRows || bytes >= worthwhileBytes || pieces >= worthwhilePieces) this.#startInsert();
   }
 
   #insertUnderPressure(): void {
-    if (!this.#pressed || this.#inserting !== null || this.#failure !== null || this.#over) return;
-    if (this.#group.rows > 0) this.#startInsert();
+    if (!this.#pressed || this.#failure !== null || this.#over) return;
+    if (this.#inserting !== null) this.#queue.seal();
+    else if (this.#queue.rows > 0) this.#startInsert();
     else if (this.#undecoded === 0) this.#pressed = false;
   }
 
   #startInsert(): void {
-    const group = this.#group;
-    group.seal();
-    this.#group = new BatchGroup();
+    this.#insertCount += 1;
     this.#inserting = this.#target
-      .insert(group)
+      .insert(this.#queue)
       .catch((thrown: unknown) => {
         this.#failure ??= thrown;
       })
       .finally(() => {
-        group.release();
         this.#inserting = null;
         this.#insertUnderPressure();
       });
   }
 
+  /** Resolves when a statement has taken a batch. */
+  #untilTaken(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#room = resolve;
+    });
+  }
+
   async #close(failure: unknown): Promise<void> {
     this.#over = true;
     this.#request.signal?.removeEventListener('abort', this.#onGone);
-    this.#group.release();
+    this.#queue.close();
     this.#dictionaries.close();
     await this.#target.close();
     this.#context.closed(failure);

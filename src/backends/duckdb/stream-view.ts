@@ -1,7 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { type ArrowField, describeType } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
-import type { BatchGroup } from './batch-group.ts';
+import type { BatchQueue } from './batch-queue.ts';
 import { withNullTypes } from './column-types.ts';
 import { fromDuckDbError } from './errors.ts';
 import { quoteIdentifier } from './identifier.ts';
@@ -61,13 +61,15 @@ export class StreamView {
   }
 
   /**
-   * Runs one INSERT over a group. Throws the table's codes; INTERNAL when DuckDB did not take every row it was handed,
-   * so that rows can never be lost in silence.
+   * Runs one INSERT over what the queue holds and what joins it meanwhile; resolves with the rows inserted. Throws the
+   * table's codes; INTERNAL when DuckDB did not take every row it was handed, so that rows can never be lost in silence.
    */
-  async insert(target: string, group: BatchGroup): Promise<void> {
+  async insert(target: string, queue: BatchQueue): Promise<number> {
     const names = this.columns.map((column) => quoteIdentifier(column.name)).join(', ');
-    this.#view.offer(group.arrays);
+    queue.open();
+    this.#view.offer(queue);
     let inserted: number;
+    let taken: number;
     try {
       const result = await this.#connection.run(
         `INSERT INTO ${target} (${names}) SELECT ${names} FROM memory.main.${this.#name}`,
@@ -76,13 +78,15 @@ export class StreamView {
     } catch (thrown) {
       throw findMapFault(thrown, this.#read) ?? fromDuckDbError(thrown, 'load');
     } finally {
-      this.#view.offer([]);
+      this.#view.offer(null);
+      taken = queue.settle();
     }
-    if (inserted !== group.rows) {
+    if (inserted !== taken) {
       throw new ArrowportError('INTERNAL', 'The database did not take every row; nothing was kept.', {
-        cause: new Error(`${group.rows} rows were handed to DuckDB, ${inserted} were inserted.`),
+        cause: new Error(`${taken} rows were handed to DuckDB, ${inserted} were inserted.`),
       });
     }
+    return inserted;
   }
 
   /** The columns as a temporary table that takes the rows has them. */

@@ -114,7 +114,7 @@ export async function readOptions(
   checkDeclaredLength(headers, settings.maxBodyBytes);
   const body = request.bodySource ?? createRequestBody(request.raw, reply.raw);
   const wire = { maxBodyBytes: settings.maxBodyBytes, idleTimeoutMs: settings.idleTimeoutSeconds * 1000 };
-  const arrow = createArrowBody(body, headers['content-encoding'], wire, settings);
+  const arrow = createArrowBody(body, headers['content-encoding'], wire, settings, 'given');
   try {
     return await readJsonOptions(headers['content-type'], arrow.chunks);
   } finally {

@@ -108,6 +108,7 @@ async function prepare(
     request.headers['content-encoding'],
     { maxBodyBytes: settings.maxBodyBytes, idleTimeoutMs: settings.idleTimeoutSeconds * 1000 },
     settings,
+    format === 'json' ? 'given' : 'lent',
   );
   const caller = callerOf(request);
   const decided = await decide(format, arrow, settings, held, door).catch((error) => {
@@ -128,6 +129,8 @@ async function prepare(
       idempotencyKey,
       caller,
       signal: body.signal,
+      end: (error) => body.fail(error),
+      ...(arrow.wireBytes === undefined ? {} : { wireBytes: arrow.wireBytes }),
       ...decided.part,
       ...own,
     },

@@ -17,26 +17,44 @@ const writeMemory: (target: unknown, source: Uint8Array, length: number) => void
   ['void *', 'void *', 'size_t'],
 );
 
+const fillMemory: (target: bigint, byte: number, length: number) => void = library.func('memset', 'void', [
+  'uintptr_t',
+  'int',
+  'size_t',
+]);
+
 const streamBytes = 40;
 const privateDataOffset = 32;
+const arrayReleaseOffset = 64;
+const arrayPrivateDataOffset = 72;
 const errnoInvalid = 22;
 
 const twoPointers = koffi.proto('int ArrowStreamCall(void *stream, void *out)');
 const lastErrorPrototype = koffi.proto('void *ArrowStreamLastError(void *stream)');
 const releasePrototype = koffi.proto('void ArrowStreamRelease(void *struct)');
+const releaseArrayPrototype = koffi.proto('void ArrowArrayRelease(void *array)');
+
+/** Batches for a statement, handed out when it asks for them. */
+export interface ArraySource {
+  /** The next one, or null at the end, after which the statement asks no more. It must stay until DuckDB has released it. */
+  next(): CArray | null;
+}
 
 interface StreamState {
   readonly schema: CSchema;
   /** The `ArrowArrayStream` that the view points at. */
   readonly struct: Buffer;
-  queue: readonly CArray[];
-  next: number;
+  source: ArraySource | null;
   failure: string | null;
 }
 
 /** The streams that DuckDB may ask for batches, by the number in their `private_data`. */
 const streams = new Map<bigint, StreamState>();
 let lastStream = 0n;
+
+/** What to call when DuckDB releases an array, by the number in its `private_data`. */
+const tracked = new Map<number, () => void>();
+let lastTracked = 0;
 
 /** Zeros: an array whose `release` is null is the end of a stream. */
 const endOfStream = Buffer.alloc(80);
@@ -66,15 +84,21 @@ const callbacks = {
   ),
   getNext: koffi.register(
     guarded((state, out) => {
-      const array = state.queue[state.next];
-      state.next += 1;
-      const struct = array === undefined ? endOfStream : array.struct;
+      const struct = state.source?.next()?.struct ?? endOfStream;
       writeMemory(out, struct, struct.length);
     }),
     koffi.pointer(twoPointers),
   ),
   getLastError: koffi.register(() => lastErrorText, koffi.pointer(lastErrorPrototype)),
   release: koffi.register(() => undefined, koffi.pointer(releasePrototype)),
+  releaseArray: koffi.register((array: unknown) => {
+    // Nothing here may throw: nobody would hear of it.
+    const key = Number(koffi.decode(array, arrayPrivateDataOffset, 'uint64_t'));
+    fillMemory(koffi.address(array) + BigInt(arrayReleaseOffset), 0, 8);
+    const released = tracked.get(key);
+    tracked.delete(key);
+    released?.();
+  }, koffi.pointer(releaseArrayPrototype)),
 };
 
 /**
@@ -84,12 +108,23 @@ const callbacks = {
  */
 export const releaseNothing: bigint = koffi.address(library.symbol('duckdb_vector_size', 'void *'));
 
+/**
+ * Has `released` called once, on the main thread, when DuckDB reads the array no more; it must not throw. Only for
+ * arrays without dictionaries, which DuckDB goes on reading until the statement has ended.
+ */
+export function trackRelease(array: CArray, released: () => void): void {
+  lastTracked += 1;
+  tracked.set(lastTracked, released);
+  array.struct.writeBigUInt64LE(koffi.address(callbacks.releaseArray), arrayReleaseOffset);
+  array.struct.writeBigUInt64LE(BigInt(lastTracked), arrayPrivateDataOffset);
+}
+
 /** A view in DuckDB over batches that this process hands out. */
 export interface ArrowView {
-  /** Sets the batches that the next statement over the view reads, in order. They must stay until it has ended. */
-  offer(batches: readonly CArray[]): void;
-  /** Batches that the last statement took of those offered, and what went wrong while handing them out. */
-  taken(): { batches: number; failure: string | null };
+  /** Sets what the next statement over the view reads, in order; null for nothing. */
+  offer(source: ArraySource | null): void;
+  /** What went wrong while batches were handed out since the last `offer`. */
+  failure(): string | null;
   /** Frees the stream, after the view was dropped by SQL. */
   close(): void;
 }
@@ -109,8 +144,7 @@ export function createArrowView(
   const state: StreamState = {
     schema: writeCSchema(fields, releaseNothing),
     struct: stream,
-    queue: [],
-    next: 0,
+    source: null,
     failure: null,
   };
   streams.set(id, state);
@@ -124,12 +158,11 @@ export function createArrowView(
     throw new Error(state.failure ?? 'DuckDB refused the Arrow schema.');
   }
   return {
-    offer(batches) {
-      state.queue = batches;
-      state.next = 0;
-      state.failure = null;
+    offer(source) {
+      state.source = source;
+      if (source !== null) state.failure = null;
     },
-    taken: () => ({ batches: Math.min(state.next, state.queue.length), failure: state.failure }),
+    failure: () => state.failure,
     close() {
       streams.delete(id);
     },

@@ -2,7 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ArrayData } from '../../../core/array-data.ts';
 import type { ArrowField } from '../../../core/schema.ts';
 import { ArrowportError } from '../../../errors.ts';
-import { createArrowView, releaseNothing } from './array-stream.ts';
+import { createArrowView, releaseNothing, trackRelease } from './array-stream.ts';
 import { writeCArray } from './c-array-writer.ts';
 
 const rows = 3;
@@ -50,11 +50,16 @@ async function sumThroughView(connection: DuckDBConnection): Promise<bigint> {
   };
   const view = createArrowView(connection, 'arrow_self_check', [field]);
   const array = writeCArray([column], { start: 0, rows }, new Map(), releaseNothing);
-  view.offer([array]);
+  let released = 0;
+  trackRelease(array, () => {
+    released += 1;
+  });
+  const arrays = [array];
+  view.offer({ next: () => arrays.pop() ?? null });
   const result = await connection.runAndReadAll('SELECT sum(n)::BIGINT FROM arrow_self_check');
   const [[found] = []] = result.getRows();
   await connection.run('DROP VIEW arrow_self_check');
   view.close();
   // The arrays must outlive the statement that reads them.
-  return array.rows === rows && typeof found === 'bigint' ? found : -1n;
+  return array.rows === rows && released === 1 && typeof found === 'bigint' ? found : -1n;
 }
