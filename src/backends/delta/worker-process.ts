@@ -1,7 +1,12 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type FrameConnection, openFrameConnection } from '../../processes/frame-connection.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  ConnectionLostError,
+  type FrameConnection,
+  openFrameConnection,
+} from '../../processes/frame-connection.ts';
 import { createSupervisedProcess, type SupervisedProcess } from '../../processes/supervised-process.ts';
 import { ensureWorkerEnvironment, workerFolder } from './environment.ts';
 
@@ -43,6 +48,8 @@ export interface WorkerProcess {
 }
 
 const READY_TIMEOUT_MS = 30_000;
+const CONNECT_PATIENCE_MS = 2000;
+const CONNECT_PAUSE_MS = 20;
 const FIRST_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 10_000;
 /** Each load may hold one of delta-rs's threads while its producer is slow; these are for everything else. */
@@ -102,8 +109,17 @@ class Worker implements WorkerProcess {
   }
 
   async connect(): Promise<FrameConnection> {
-    await this.start();
-    return openFrameConnection(this.#socketPath);
+    const patience = performance.now() + CONNECT_PATIENCE_MS;
+    for (;;) {
+      await this.start();
+      try {
+        return await openFrameConnection(this.#socketPath);
+      } catch (error) {
+        // It has just died: nothing was sent yet, so its successor will do as well.
+        if (!(error instanceof ConnectionLostError) || performance.now() > patience) throw error;
+        await sleep(CONNECT_PAUSE_MS, undefined, { signal: this.#closing.signal });
+      }
+    }
   }
 
   async close(graceMs: number): Promise<void> {
