@@ -3,8 +3,16 @@ import type { BackendKind } from './receipt.ts';
 import type { Route, SchemaMode, TableName, WriteMode } from './route.ts';
 import type { ArrowSchema } from './schema.ts';
 
+/** What a load does about a table that is missing, or there already. */
+export interface TableOptions {
+  /** `fail` throws TABLE_NOT_FOUND; `create` where it is left out. */
+  readonly ifAbsent?: 'create' | 'fail';
+  /** `fail` throws TABLE_EXISTS; `replace` takes the table's place, with the stream's columns; `append` where it is left out. */
+  readonly ifExists?: 'append' | 'replace' | 'fail';
+}
+
 /** What a load is asked to do, beyond its route. */
-export interface LoadOptions {
+export interface LoadOptions extends Pick<TableOptions, 'ifExists'> {
   readonly mode: WriteMode;
   readonly schemaMode: SchemaMode;
   readonly partitionBy: readonly string[] | null;

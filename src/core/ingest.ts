@@ -1,14 +1,14 @@
 import type { ArrowportError } from '../errors.ts';
 import type { Caller } from './auth.ts';
-import type { MergeClauses } from './backend.ts';
+import type { Load, LoadRequest, MergeClauses, TableOptions } from './backend.ts';
 import type { BodyAllocator, IpcLimits, IpcStream } from './ipc-message.ts';
 import type { BackendKind, CommitReceipt } from './receipt.ts';
-import type { SchemaMode, WriteMode } from './route.ts';
+import type { SchemaMode, TableName, WriteMode } from './route.ts';
 
 export type Transport = 'http' | 'flight';
 
 /** What a door hands to the ingest path for one load. */
-export interface IngestRequest {
+export interface IngestRequest extends TableOptions {
   readonly stream: string;
   readonly transport: Transport;
   readonly requestId: string;
@@ -27,6 +27,10 @@ export interface IngestRequest {
   readonly tableHint?: string;
   /** The Delta table that the rows go to, whatever the routes say; the options of its route apply where it has one. */
   readonly deltaTable?: string;
+  /** The table in DuckDB that an unrouted stream's rows go to, in place of the one of its name. */
+  readonly table?: TableName;
+  /** Begins the load in place of the backend of its route: inside a session of its client. */
+  beginLoad?(request: LoadRequest): Promise<Load>;
   /** With mode `overwrite` on Delta: only the rows that this SQL predicate names are replaced. */
   readonly replacePredicate?: string;
   /** With mode `merge` on Delta: what meets what. */
@@ -36,6 +40,8 @@ export interface IngestRequest {
    * The messages must fail (not end) when the client went away, so that a cut stream is never committed.
    */
   open(resources: StreamResources): Promise<IpcStream>;
+  /** Bytes of the stream that have come over the wire; to be given where what is opened was compressed as a whole. */
+  readonly wireBytes?: () => number;
   /** Ends the reading of the stream with this error, and fires {@link signal} with it: others need what the load holds. */
   end?(error: ArrowportError): void;
   /** Fires when the client is gone or its deadline has passed; `reason` is the ArrowportError to answer. */

@@ -19,6 +19,8 @@ export type PlannedRequest = Pick<
   | 'caller'
   | 'tableHint'
   | 'deltaTable'
+  | 'table'
+  | 'ifExists'
   | 'backend'
   | 'mode'
   | 'schemaMode'
@@ -31,9 +33,12 @@ export type PlannedRequest = Pick<
 /** Resolves a request against the routes in force. Throws STREAM_NAME_INVALID, OPTION_INVALID, FORBIDDEN. */
 export function planLoad(request: PlannedRequest, routes: RouteTable): LoadPlan {
   const route = forceBackend(resolve(request, routes), request.backend);
+  const replaces = request.ifExists === 'replace';
   const options: LoadOptions = {
-    mode: request.mode ?? defaultMode(route),
-    schemaMode: request.schemaMode ?? route.schemaMode,
+    mode: replaces ? 'overwrite' : (request.mode ?? defaultMode(route)),
+    schemaMode:
+      replaces && route.backend === 'delta' ? 'overwrite' : (request.schemaMode ?? route.schemaMode),
+    ...(request.ifExists === undefined ? {} : { ifExists: request.ifExists }),
     partitionBy: request.partitionBy,
     idempotencyKey: request.idempotencyKey,
     ...(request.replacePredicate === undefined ? {} : { replacePredicate: request.replacePredicate }),
@@ -44,7 +49,7 @@ export function planLoad(request: PlannedRequest, routes: RouteTable): LoadPlan 
 }
 
 function resolve(
-  { stream, tableHint, deltaTable, caller = ANYONE }: PlannedRequest,
+  { stream, tableHint, deltaTable, table, caller = ANYONE }: PlannedRequest,
   routes: RouteTable,
 ): Route {
   requireStream(caller, stream);
@@ -53,6 +58,7 @@ function resolve(
     return { ...routes.resolveDeltaTable(deltaTable), stream };
   }
   const route = routes.resolve(stream);
+  if (table !== undefined && route.label === null) return { ...route, backend: 'duckdb', table };
   if (tableHint === undefined || describeTable(route.table) === tableHint) return route;
   if (route.label === null) {
     requireStream(caller, tableHint);

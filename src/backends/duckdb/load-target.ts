@@ -39,6 +39,7 @@ export class LoadTarget {
 
   /** Refuses a stream that does not fit, before any of it is read. Throws SCHEMA_MISMATCH. */
   async precheck(): Promise<void> {
+    if (this.#takesPlace) return;
     await this.#context.catalog.precheck(this.#entry, this.#session.view.columns, this.#mode);
   }
 
@@ -87,7 +88,9 @@ export class LoadTarget {
     if (this.#hold !== null) return;
     const { catalog } = this.#context;
     const { signal } = this.#request;
-    this.#hold = await catalog.hold(this.#entry, this.#session.view.columns, this.#mode, signal);
+    this.#hold = this.#takesPlace
+      ? { changes: { added: [], widened: [] }, pending: false }
+      : await catalog.hold(this.#entry, this.#session.view.columns, this.#mode, signal);
     const { added, widened } = this.#hold.changes;
     this.#staged = added.length > 0 || widened.length > 0 || this.#replaces;
     if (this.#staged) {
@@ -106,6 +109,11 @@ export class LoadTarget {
     return this.#request.options.mode === 'overwrite';
   }
 
+  /** Whether the load makes the table anew, with the stream's columns. */
+  get #takesPlace(): boolean {
+    return this.#request.options.ifExists === 'replace';
+  }
+
   async #recordKey(facts: ReplayedCommit): Promise<void> {
     const { route, options } = this.#request;
     if (options.idempotencyKey === null) return;
@@ -120,6 +128,7 @@ export class LoadTarget {
   async #insertStage(): Promise<void> {
     const { catalog } = this.#context;
     this.#unlock = await this.#entry.lock.exclude(changePatienceMs, this.#request.signal);
+    if (this.#takesPlace) return await this.#takePlace();
     // The table may have changed while this load was on its way.
     const { added, widened } = await catalog.compare(this.#entry, this.#session.view.columns, this.#mode);
     const names = this.#session.view.columns.map(({ name }) => quoteIdentifier(name)).join(', ');
@@ -136,6 +145,14 @@ export class LoadTarget {
     }
     if (this.#replaces) await this.#run(`DELETE FROM ${this.#entry.sql}`, 'load');
     await this.#run(`INSERT INTO ${this.#entry.sql} (${names}) SELECT ${names} FROM ${stage}`, 'load');
+  }
+
+  async #takePlace(): Promise<void> {
+    const createSchema = this.#context.catalog.createSchemaSql(this.#entry.table);
+    await this.#run('BEGIN', 'load');
+    this.#inTransaction = true;
+    if (createSchema !== null) await this.#run(createSchema, 'load');
+    await this.#run(`CREATE OR REPLACE TABLE ${this.#entry.sql} AS FROM ${stage}`, 'load');
   }
 
   async #run(sql: string, phase: 'load' | 'commit'): Promise<void> {

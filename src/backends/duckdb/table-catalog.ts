@@ -70,6 +70,12 @@ export class TableCatalog {
     return entry;
   }
 
+  /** The statement that makes a table's schema where it is missing; null for the default schema. */
+  createSchemaSql({ schema }: TableName): string | null {
+    if (schema === null) return null;
+    return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(this.#database.catalog)}.${quoteIdentifier(schema)}`;
+  }
+
   async #describe(entry: TableEntry): Promise<readonly Column[] | undefined> {
     try {
       const result = await this.#connection.run(`SELECT * FROM ${entry.sql} LIMIT 0`);
@@ -170,11 +176,8 @@ export class TableCatalog {
     const { schema, name } = entry.table;
     const columns = incoming.map((column) => `${quoteIdentifier(column.name)} ${storableType(column.type)}`);
     await this.#transaction(async () => {
-      if (schema !== null) {
-        await this.#connection.run(
-          `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(this.#database.catalog)}.${quoteIdentifier(schema)}`,
-        );
-      }
+      const createSchema = this.createSchemaSql(entry.table);
+      if (createSchema !== null) await this.#connection.run(createSchema);
       await this.#connection.run(`CREATE TABLE ${entry.sql} (${columns.join(', ')})`);
       await this.#connection.run(
         `INSERT INTO ${this.#pendingTables()} VALUES (${quoteText(schema ?? 'main')}, ${quoteText(name)})`,
