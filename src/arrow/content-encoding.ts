@@ -1,9 +1,9 @@
 import { pipeline, type Readable, Transform, type TransformCallback } from 'node:stream';
-import { createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib';
+import { constants, createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib';
 import type { IpcLimits } from '../core/ipc-message.ts';
 import { ArrowportError } from '../errors.ts';
 import { malformed, truncated } from './ipc-error.ts';
-import { admitRatio } from './unfolding-budget.ts';
+import { admitRatio, RATIO_FREE_BYTES } from './unfolding-budget.ts';
 import { ZstdFrameCutter } from './zstd-frames.ts';
 
 const MAX_ENCODINGS = 2;
@@ -14,13 +14,21 @@ interface Decoder extends Transform {
   readonly bytesWritten: number;
 }
 
-const options = { chunkSize: CHUNK_BYTES };
+/** What a decoder may look back on, and so holds: RFC 9659 asks of encoders to keep to 8 MiB. */
+const ZSTD_WINDOW_LOG = 23;
+/** Output from which on a body that only the free output keeps below the ratio is looked through ahead of its reader. */
+const SUSPICIOUS_BYTES = 4 * 1024 * 1024;
+/** Most bytes that are kept for that. A larger body pays for its output with its own size. */
+const PROBED_BYTES = 1024 * 1024;
+const PROBE_CHUNK_BYTES = 1024 * 1024;
 
-const decoders: Readonly<Record<string, () => Decoder>> = {
-  zstd: () => createZstdDecompress(options),
-  gzip: () => createGunzip(options),
-  'x-gzip': () => createGunzip(options),
-  br: () => createBrotliDecompress(options),
+const zstdParams = { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG };
+
+const decoders: Readonly<Record<string, (chunkSize: number) => Decoder>> = {
+  zstd: (chunkSize) => createZstdDecompress({ chunkSize, params: zstdParams }),
+  gzip: (chunkSize) => createGunzip({ chunkSize }),
+  'x-gzip': (chunkSize) => createGunzip({ chunkSize }),
+  br: (chunkSize) => createBrotliDecompress({ chunkSize }),
 };
 
 /**
@@ -47,8 +55,10 @@ export function decodeContentEncoding(
   }
   for (const name of names) requireDecoder(name);
   if (names.length === 0) return body;
-  const stages = names.reverse().map(createStage);
-  const output = new DecodedBody(stages, limits);
+  names.reverse();
+  const stages = names.map((name) => createStage(name, CHUNK_BYTES));
+  stages[0]?.feeder.keep(PROBED_BYTES);
+  const output = new DecodedBody(stages, limits, (bytes, most) => unfoldsBeyond(names, bytes, most));
   const transforms = stages.flatMap(({ feeder, decoder }) => [feeder, decoder]);
   pipeline([...transforms, output], ignoreOutcome);
   connect(body, transforms[0] ?? output, output);
@@ -58,7 +68,7 @@ export function decodeContentEncoding(
 /** The outcome of a pipeline is read from its last stream. */
 function ignoreOutcome(): void {}
 
-function requireDecoder(name: string): () => Decoder {
+function requireDecoder(name: string): (chunkSize: number) => Decoder {
   const create = Object.hasOwn(decoders, name) ? decoders[name] : undefined;
   if (create !== undefined) return create;
   const shown = JSON.stringify(name.slice(0, 40));
@@ -74,14 +84,47 @@ interface Stage {
   readonly decoder: Decoder;
 }
 
-function createStage(name: string): Stage {
+function createStage(name: string, chunkBytes: number): Stage {
   const feeder = new Feeder(name === 'zstd' ? new ZstdFrameCutter() : null);
-  return { feeder, decoder: requireDecoder(name)() };
+  return { feeder, decoder: requireDecoder(name)(chunkBytes) };
+}
+
+/** Resolves with whether the start of a body unfolds to more than `most` bytes. Nothing of the output is kept. */
+async function unfoldsBeyond(
+  names: readonly string[],
+  start: readonly Uint8Array[],
+  most: number,
+): Promise<boolean> {
+  const transforms = names.flatMap((name) => {
+    const { feeder, decoder } = createStage(name, PROBE_CHUNK_BYTES);
+    return [feeder, decoder];
+  });
+  const [first] = transforms;
+  const last = transforms.at(-1);
+  if (first === undefined || last === undefined) return false;
+  pipeline(transforms, ignoreOutcome);
+  for (const chunk of start) first.write(chunk);
+  first.end();
+  let bytes = 0;
+  try {
+    for await (const chunk of last) {
+      bytes += (chunk as Buffer).byteLength;
+      if (bytes > most) return true;
+    }
+  } catch {
+    // A start has no proper end; what is wrong with the whole is for its reader to find.
+  } finally {
+    for (const transform of transforms) transform.destroy();
+  }
+  return false;
 }
 
 /** Counts what goes into a decoder, and hands it zstd frame by frame. */
 class Feeder extends Transform {
   readonly #cutter: ZstdFrameCutter | null;
+  /** All that went in, as long as it is little enough to be kept; null behind that. */
+  kept: Uint8Array[] | null = null;
+  #keptBytes = 0;
   bytes = 0;
 
   constructor(cutter: ZstdFrameCutter | null) {
@@ -89,8 +132,16 @@ class Feeder extends Transform {
     this.#cutter = cutter;
   }
 
+  /** Keeps what goes in, up to so many bytes. */
+  keep(bytes: number): void {
+    this.kept = [];
+    this.#keptBytes = bytes;
+  }
+
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     this.bytes += chunk.byteLength;
+    if (this.bytes > this.#keptBytes) this.kept = null;
+    this.kept?.push(chunk);
     for (const piece of this.#cutter?.cut(chunk) ?? [chunk]) this.push(piece);
     done();
   }
@@ -111,13 +162,20 @@ function connect(body: Readable, input: Transform, output: DecodedBody): void {
 class DecodedBody extends Transform {
   readonly #stages: readonly Stage[];
   readonly #limits: IpcLimits;
+  readonly #probe: (start: readonly Uint8Array[], most: number) => Promise<boolean>;
   #bytes = 0;
+  #probedBytes = 0;
   #passOn: Error | null = null;
 
-  constructor(stages: readonly Stage[], limits: IpcLimits) {
+  constructor(
+    stages: readonly Stage[],
+    limits: IpcLimits,
+    probe: (start: readonly Uint8Array[], most: number) => Promise<boolean>,
+  ) {
     super();
     this.#stages = stages;
     this.#limits = limits;
+    this.#probe = probe;
   }
 
   /** Fails with this very error. */
@@ -128,12 +186,44 @@ class DecodedBody extends Transform {
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     this.#bytes += chunk.byteLength;
+    const suspect = this.#findSuspect();
+    const looked = suspect === null ? null : this.#lookAhead(suspect);
+    if (looked === null) this.#pass(this.#bytes, chunk, done);
+    else looked.then((bytes) => this.#pass(bytes, chunk, done));
+  }
+
+  #pass(bytes: number, chunk: Buffer, done: TransformCallback): void {
     try {
-      admitRatio('The body', this.#stages[0]?.feeder.bytes ?? 0, this.#bytes, this.#limits);
+      admitRatio('The body', this.#inputBytes, bytes, this.#limits);
       done(null, chunk);
     } catch (error) {
       done(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  /** What the first decoder has made its output of; what was fed to it may be far ahead. */
+  get #inputBytes(): number {
+    return this.#stages[0]?.decoder.bytesWritten ?? 0;
+  }
+
+  /** What came so far of a body that is below its ratio only because the first output is free; null when there is no need to look. */
+  #findSuspect(): readonly Uint8Array[] | null {
+    const feeder = this.#stages[0]?.feeder;
+    if (feeder === undefined || this.#bytes < SUSPICIOUS_BYTES || this.#bytes > RATIO_FREE_BYTES) return null;
+    if (this.#bytes <= this.#inputBytes * this.#limits.maxDecompressedRatio) return null;
+    // Again with each doubling: a bomb may begin harmlessly.
+    return feeder.bytes < 2 * this.#probedBytes ? null : feeder.kept;
+  }
+
+  /**
+   * Finds a bomb without handing its output on, which would have it checked and inserted up to the free output.
+   * Resolves with how much the body is known to unfold to.
+   */
+  async #lookAhead(start: readonly Uint8Array[]): Promise<number> {
+    const input = this.#stages[0]?.feeder.bytes ?? 0;
+    this.#probedBytes = input;
+    const most = Math.max(RATIO_FREE_BYTES, input * this.#limits.maxDecompressedRatio);
+    return (await this.#probe([...start], most)) ? most + 1 : this.#bytes;
   }
 
   override _flush(done: TransformCallback): void {
@@ -150,6 +240,11 @@ class DecodedBody extends Transform {
 
 function undecodable(error: Error): ArrowportError {
   const code = 'code' in error ? String(error.code) : '';
+  if (code === 'ZSTD_error_frameParameter_windowTooLarge') {
+    return malformed(
+      'The body needs a zstd window over 8 MiB (RFC 9659); compress it without --long or --ultra.',
+    );
+  }
   if (code === 'Z_BUF_ERROR') {
     return new ArrowportError('IPC_TRUNCATED', 'The body ends before its Content-Encoding does.', {
       cause: error,

@@ -1,4 +1,6 @@
-import { declaredBytes } from '../arrow/body-compression.ts';
+import { declaredBytes, requireHonestFrames } from '../arrow/body-compression.ts';
+import { unfoldedTooLarge } from '../arrow/ipc-error.ts';
+import { admitRatio } from '../arrow/unfolding-budget.ts';
 import type { DictionaryBatchMessage, IpcLimits, IpcMessage } from '../core/ipc-message.ts';
 import type { LoadMemory } from './load-memory.ts';
 
@@ -22,6 +24,8 @@ export interface LoadHoldingsOptions {
   readonly limits: IpcLimits;
   /** Most bytes that the worker keeps of one load; null where this process writes the rows. */
   readonly workerShareBytes: number | null;
+  /** Bytes of the stream that came over the wire, where those of its messages are unfolded already. */
+  readonly wireBytes: (() => number) | undefined;
 }
 
 /** Makes what counts for one load. */
@@ -40,18 +44,22 @@ class Holdings implements LoadHoldings {
   /** What the worker is taken to hold, oldest first. */
   #shares: Share[] = [];
   #shareBytes = 0;
+  #input = 0;
+  #output = 0;
 
   constructor(options: LoadHoldingsOptions) {
     this.#options = options;
   }
 
   cover(message: IpcMessage): Promise<IpcMessage> | IpcMessage {
-    const { workerShareBytes, memory, limits } = this.#options;
+    const { workerShareBytes, memory } = this.#options;
     const isWorkers = workerShareBytes !== null;
     // What DuckDB reads where it was received is counted already.
     if (message.kind === 'record-batch' && message.header.codec === null && !isWorkers) return message;
-    const bytes = declaredBytes(message, limits);
+    const bytes = declaredBytes(message);
+    this.#admit(message, bytes);
     if (bytes === 0) return message;
+    if (isWorkers) requireHonestFrames(message);
     const taken = memory.unfold(bytes);
     const use = (end: () => void) => this.#use(message, bytes, end);
     return typeof taken === 'function' ? use(taken) : taken.then(use);
@@ -67,6 +75,16 @@ class Holdings implements LoadHoldings {
     this.endPart();
     for (const end of [...this.#dictionaries.values()].flat()) end();
     this.#dictionaries.clear();
+  }
+
+  /** Both a body and the buffers in it may be compressed: only the whole says what its bytes unfold to. */
+  #admit(message: IpcMessage, bytes: number): void {
+    const { limits, wireBytes } = this.#options;
+    if (message.header.codec === null) return;
+    if (bytes > limits.maxMessageBytes) throw unfoldedTooLarge('A message', bytes, limits.maxMessageBytes);
+    this.#input += message.bytes;
+    this.#output += bytes;
+    admitRatio('The stream', wireBytes?.() ?? this.#input, this.#output, limits);
   }
 
   #use(message: IpcMessage, bytes: number, end: () => void): IpcMessage {

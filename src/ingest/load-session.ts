@@ -10,6 +10,7 @@ import { createKeptDictionaries } from './kept-dictionaries.ts';
 import { createLoadHoldings, type LoadHoldings } from './load-holdings.ts';
 import type { LoadPlan } from './load-plan.ts';
 import { createReceipt } from './receipt.ts';
+import { beginAsWanted } from './table-options.ts';
 
 /** What one load runs with. */
 export interface LoadSessionOptions {
@@ -66,6 +67,7 @@ class LoadSession {
       memory: place.memory,
       limits,
       workerShareBytes: this.#route.backend === 'delta' ? place.workerShareBytes : null,
+      wireBytes: options.request.wireBytes,
     });
     this.#policy = options.request.onPartialCommit === undefined ? null : this.#route.commit;
   }
@@ -120,9 +122,9 @@ class LoadSession {
   /** Returns what begins a transaction on this stream. */
   async #prepare(stream: IpcStream): Promise<() => Promise<Load>> {
     const { plan, request, place, observer, identity, openBackend } = this.#options;
-    const backend = await openBackend();
+    const begin = request.beginLoad ?? beginAsWanted(await openBackend(), request);
     return () =>
-      backend.begin({
+      begin({
         route: this.#route,
         schema: stream.schema,
         schemaMetadata: stream.schemaMetadata,
