@@ -1,6 +1,8 @@
 import type { DeltaBackend } from '../backends/delta/backend.ts';
 import type { Config } from '../config/schema.ts';
 import type { DeltaAccess } from '../core/delta.ts';
+import type { IpcLimits } from '../core/ipc-message.ts';
+import type { ParquetWriter } from '../core/parquet-writer.ts';
 import type { DeltaMeter } from '../telemetry/delta-meter.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -18,10 +20,10 @@ export interface DeltaSideOptions {
 export interface DeltaSide {
   /** Makes the backend; the worker starts with the first call. */
   open(): Promise<DeltaBackend>;
-  /** What the doors get; `openBackend` is the registry's, so that the backend is made once. */
-  access(openBackend: () => Promise<unknown>): DeltaAccess;
   /** The backend once it is open. */
   opened(): DeltaBackend | null;
+  /** What the doors get; `openBackend` is the registry's, so that the backend is made once. */
+  access(openBackend: () => Promise<unknown>): DeltaAccess;
   /** The names of the tables below the root; empty where they cannot be listed, which the log tells. */
   listNames(openBackend: () => Promise<unknown>): Promise<readonly string[]>;
   /**
@@ -35,6 +37,7 @@ export interface DeltaSide {
 export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
   const { logger, metrics, meter } = options;
   let backend: DeltaBackend | null = null;
+  const writer = createWriterAccess(options);
 
   const readTables = async (openBackend: () => Promise<unknown>) => {
     await openBackend();
@@ -59,6 +62,7 @@ export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
         compactMinFiles: delta.auto_compact_min_files,
         keyRetentionHours: config.idempotency.retention_hours,
         maxLoads: config.limits.max_streams,
+        limits: () => readLimits(options),
         cacheFolder: workerCacheFolder(options.env),
         python: options.env['ARROWPORT_DELTA_PYTHON'] || null,
         spoolFolder: null,
@@ -67,11 +71,15 @@ export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
         log: (level, message, fields) => logger[level](fields, message),
         onWorkerRestart: () => restarts.inc(),
         onCommit: (commit) => meter.committed(commit),
+        openParquetWriter: writer.open,
+        closeParquetWriter: writer.close,
       });
       meter.watchTables((table) => made.tables.info(table, { requestId: 'metrics' }));
       backend = made;
       return made;
     },
+
+    opened: () => backend,
 
     access: (openBackend) => ({
       tables: () => readTables(openBackend),
@@ -79,8 +87,6 @@ export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
     }),
 
     async listNames(openBackend) {
-    opened: () => backend,
-
       try {
         const tables = await readTables(openBackend);
         return (await tables.list({ requestId: 'streams' })).map(({ name }) => name);
@@ -100,4 +106,30 @@ export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
       }
     },
   };
+}
+
+/** DuckDB writes data files beside the worker; it is loaded with the first load that is worth it. */
+function createWriterAccess({ config }: DeltaSideOptions) {
+  let made: Promise<ParquetWriter> | null = null;
+  const make = async () => {
+    const { createParquetWriter } = await import('../backends/duckdb/parquet/parquet-writer.ts');
+    return createParquetWriter({
+      threads: config().duckdb.threads,
+      limits: () => readLimits({ config }),
+    });
+  };
+  return {
+    open() {
+      made ??= make();
+      return made;
+    },
+    async close() {
+      await (await made)?.close();
+    },
+  };
+}
+
+function readLimits({ config }: Pick<DeltaSideOptions, 'config'>): IpcLimits {
+  const { max_message_bytes, max_decompressed_ratio } = config().limits;
+  return { maxMessageBytes: max_message_bytes, maxDecompressedRatio: max_decompressed_ratio };
 }

@@ -22,6 +22,8 @@ export interface DeltaRouteOptions {
   /** Whether the table is compacted by itself; absent or null as the backend is set. */
   readonly autoCompact?: boolean | null;
   readonly tableProperties: Readonly<Record<string, string>>;
+  /** Which engine writes data files; absent for `auto`. */
+  readonly writer?: 'auto' | 'duckdb' | 'delta-rs';
 }
 
 /** What the configuration says of one stream; immutable, so a load can keep it over a reload. */

@@ -112,6 +112,7 @@ function createDeltaOptions(options: Immutable<RouteConfig>['delta_options']): D
     autoCreateTable: options.auto_create_table,
     maxCommitRetries: options.max_commit_retries,
     autoCompact: options.auto_compact,
+    writer: options.writer,
     tableProperties: Object.freeze({ ...options.table_properties }),
   });
 }

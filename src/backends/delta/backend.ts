@@ -1,14 +1,17 @@
 import type { Backend, Load, LoadRequest, TableDescription } from '../../core/backend.ts';
+import type { IpcLimits } from '../../core/ipc-message.ts';
+import type { ParquetWriter } from '../../core/parquet-writer.ts';
 import type { TableName } from '../../core/route.ts';
 import { ArrowportError } from '../../errors.ts';
 import { describeDeltaType } from './delta-schema.ts';
 import type { LoadSettings } from './load-plan.ts';
+import type { WriterAccess } from './load-ways.ts';
 import { beginLoad, type DeltaCommit } from './loader.ts';
 import { createTableRoot, type TableRoot } from './locations.ts';
+import { createTableParts, type TableParts } from './table-parts.ts';
 import { createDeltaTables, type WorkerTables } from './tables.ts';
 import { createWorkerClient, type WorkerClient } from './worker-client.ts';
 import { createWorkerProcess, type WorkerLogLevel, type WorkerProcess } from './worker-process.ts';
-import { createTableParts, type TableParts } from './table-parts.ts';
 
 /** What the Delta backend is made of. */
 export interface DeltaBackendOptions {
@@ -24,6 +27,8 @@ export interface DeltaBackendOptions {
   readonly keyRetentionHours: number;
   /** `limits.max_streams`: loads that may run at once. */
   readonly maxLoads: number;
+  /** Bounds of IPC messages, which may change with a reload; left out: the ones the configuration has by default. */
+  limits?(): IpcLimits;
   /** Where the worker's Python environment is kept. */
   readonly cacheFolder: string;
   /** A Python that has the worker's packages; null to make an environment when it is first needed. */
@@ -36,11 +41,19 @@ export interface DeltaBackendOptions {
   log(level: WorkerLogLevel, message: string, fields: Readonly<Record<string, unknown>>): void;
   onWorkerRestart?(restarts: number): void;
   onCommit?(commit: DeltaCommit): void;
+  /** Makes the writer of data files that loads may use beside delta-rs; left out: delta-rs writes all. */
+  openParquetWriter?(): Promise<ParquetWriter>;
+  /** Closes that writer, when the loads have ended. */
+  closeParquetWriter?(): Promise<void>;
 }
+
+const DEFAULT_LIMITS: IpcLimits = { maxMessageBytes: 2 ** 28, maxDecompressedRatio: 200 };
 
 /** The Delta backend: loads, and everything else that is done to Delta tables. */
 export interface DeltaBackend extends Backend {
   readonly tables: WorkerTables;
+  /** Versions of tables in parts, for whoever copies them. */
+  readonly parts: TableParts;
   /** The worker's process id while it runs. */
   readonly workerPid: number | undefined;
 }
@@ -52,8 +65,6 @@ export function createDeltaBackend(options: DeltaBackendOptions): DeltaBackend {
     environment: options.environment,
     python: options.python,
     spoolFolder: options.spoolFolder,
-  /** Versions of tables in parts, for whoever copies them. */
-  readonly parts: TableParts;
     maxLoads: options.maxLoads,
     log: options.log,
     ...(options.onWorkerRestart === undefined ? {} : { onRestart: options.onWorkerRestart }),
@@ -64,19 +75,26 @@ export function createDeltaBackend(options: DeltaBackendOptions): DeltaBackend {
 class WorkerBackend implements DeltaBackend {
   readonly kind = 'delta';
   readonly tables: WorkerTables;
+  readonly parts: TableParts;
   readonly #options: DeltaBackendOptions;
   readonly #worker: WorkerProcess;
   readonly #client: WorkerClient;
   readonly #root: TableRoot;
   readonly #settings: LoadSettings;
+  readonly #writer: WriterAccess;
 
   constructor(options: DeltaBackendOptions, worker: WorkerProcess) {
     this.#options = options;
+    this.#writer = {
+      open: options.openParquetWriter?.bind(options) ?? null,
+      onFallback: (error) =>
+        options.log('warn', 'delta-rs writes a load, since DuckDB could not begin', { err: error }),
+    };
     this.#worker = worker;
     this.#client = createWorkerClient(worker);
     this.#root = createTableRoot(options.tablePath, options.storageOptions);
-  readonly parts: TableParts;
     this.#settings = {
+      limits: () => options.limits?.() ?? DEFAULT_LIMITS,
       checkpointInterval: options.checkpointInterval,
       enableCdc: options.enableCdc,
       versionRetentionHours: options.versionRetentionHours,
@@ -85,6 +103,7 @@ class WorkerBackend implements DeltaBackend {
       compactMinFiles: options.compactMinFiles,
     };
     this.tables = createDeltaTables(this.#client, this.#root, this.#settings);
+    this.parts = createTableParts(this.#client, this.#root);
   }
 
   get workerPid(): number | undefined {
@@ -94,7 +113,7 @@ class WorkerBackend implements DeltaBackend {
   begin(request: LoadRequest): Promise<Load> {
     const location = this.#root.table(request.route.table.name);
     const report = (commit: DeltaCommit) => this.#options.onCommit?.(commit);
-    return beginLoad(this.#client, location, request, this.#settings, report);
+    return beginLoad(this.#client, location, request, this.#settings, this.#writer, report);
   }
 
   async findTable(table: TableName): Promise<TableDescription | undefined> {
@@ -103,7 +122,6 @@ class WorkerBackend implements DeltaBackend {
       return {
         rowCount: info.row_count,
         columns: info.schema.fields.map((field) => ({
-    this.parts = createTableParts(this.#client, this.#root);
           name: field.name,
           type: describeDeltaType(field.type),
           nullable: field.nullable,
@@ -128,5 +146,6 @@ class WorkerBackend implements DeltaBackend {
 
   async close(): Promise<void> {
     await this.#worker.close(this.#options.shutdownGraceMs);
+    await this.#options.closeParquetWriter?.();
   }
 }

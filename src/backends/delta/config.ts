@@ -82,6 +82,10 @@ export const deltaRouteSchema = z.strictObject({
   auto_compact: z.boolean().nullable().default(null).meta({
     description: 'Compact this table by itself; `null`: as `delta_config.auto_compact` says.',
   }),
+  writer: z.enum(['auto', 'duckdb', 'delta-rs']).default('auto').meta({
+    description:
+      'Which engine writes data files. `auto`: DuckDB where a load is large and DuckDB writes it exactly, else delta-rs. `duckdb`: also small loads. `delta-rs`: never DuckDB.',
+  }),
   table_properties: z
     .record(z.string().min(1), z.union([z.string(), z.boolean(), z.number()]).transform(String))
     .default({})

@@ -1,4 +1,5 @@
 import type { LoadOptions, LoadRequest, MergeClauses } from '../../core/backend.ts';
+import type { IpcLimits } from '../../core/ipc-message.ts';
 import type { DeltaRouteOptions } from '../../core/route.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { DeltaField } from './delta-schema.ts';
@@ -9,6 +10,8 @@ import type { WireObject } from './wire-values.ts';
 
 /** Settings of the backend that every load follows. */
 export interface LoadSettings {
+  /** `limits` that a stream's messages are checked against; asked at the start of each load. */
+  readonly limits: () => IpcLimits;
   readonly checkpointInterval: number;
   readonly enableCdc: boolean;
   readonly versionRetentionHours: number;
@@ -86,8 +89,8 @@ function planWrite(request: LoadRequest, state: TableState): WireObject {
   const { options, schema } = request;
   checkSamePartition(options, state);
   const match = matchSchema(schema, state.schema, options.schemaMode === 'merge');
-  refuseWidening(match);
   const predicate = options.replacePredicate ?? null;
+  if (match.widened.length > 0) return planRewrite(options, state, match);
   const evolves = match.added.length > 0 || match.absent.length > 0;
   const partitioned = state.partitionColumns.every((name) => !match.absent.includes(name));
   return {
@@ -98,6 +101,27 @@ function planWrite(request: LoadRequest, state: TableState): WireObject {
     configuration: state.configuration,
     predicate,
     adopt: predicate === null && match.added.length === 0 && partitioned && takesReadyFiles(state),
+  };
+}
+
+/** Delta tables have no wider columns in place: the load's commit holds the table's rows anew. */
+function planRewrite(options: LoadOptions, state: TableState, match: SchemaMatch): WireObject {
+  const partitioned = state.partitionColumns.every((name) => !match.absent.includes(name));
+  const appendOnly = state.configuration['delta.appendOnly'] === 'true';
+  if ((options.replacePredicate ?? null) !== null || !partitioned || appendOnly || !takesReadyFiles(state)) {
+    refuseWidening(match);
+  }
+  const written = new Map(match.columns.map((column) => [column.name, column]));
+  const kept = state.schema.fields.map((field) => written.get(field.name) ?? field);
+  const added = match.columns.filter(({ name }) => !state.schema.fields.some((field) => field.name === name));
+  return {
+    mode: options.mode,
+    schema: schemaJson(match.columns),
+    schema_mode: null,
+    partition_by: state.partitionColumns,
+    configuration: state.configuration,
+    adopt: false,
+    rewrite: { schema: schemaJson([...kept, ...added]), keep_rows: options.mode === 'append' },
   };
 }
 
@@ -141,14 +165,14 @@ function replacesSchema(options: LoadOptions): boolean {
   return options.mode === 'overwrite' && options.schemaMode === 'overwrite';
 }
 
-/** delta-rs 1.6 has no type widening: it would cast the new values to the old type. */
+/** delta-rs has no type widening: it would cast the new values to the old type. */
 function refuseWidening(match: SchemaMatch): void {
   const [first] = match.widened;
   if (first === undefined) return;
   const names = match.widened.map((name) => JSON.stringify(name)).join(', ');
   throw new ArrowportError(
     'SCHEMA_MISMATCH',
-    `The stream is wider than the Delta table in ${names}, and Delta columns are not widened in place: load with mode=overwrite and schema_mode=overwrite, or cast the columns. Nothing was written.`,
+    `The stream is wider than the Delta table in ${names}, and its columns cannot be widened in this load: load with mode=overwrite and schema_mode=overwrite, or cast the columns. Nothing was written.`,
     { details: { column: first } },
   );
 }

@@ -3,11 +3,12 @@ import { ulid } from 'ulid';
 import type { CommitResult, Load, LoadRequest, ReplayedCommit } from '../../core/backend.ts';
 import type { IpcMessage } from '../../core/ipc-message.ts';
 import { ArrowportError } from '../../errors.ts';
-import { frameMessage } from './ipc-framing.ts';
+import { findFilePlan } from './file-plan.ts';
 import { type LoadSettings, planLoad } from './load-plan.ts';
+import { createLoadWay, type LoadWay, type WriterAccess } from './load-ways.ts';
 import { readTableState } from './table-state.ts';
 import { isWireObject, readFlag, readNumber, readObject, type WireObject } from './wire-values.ts';
-import type { LoadStream, OpenedLoad, TableLocation, WorkerClient } from './worker-client.ts';
+import type { OpenedLoad, TableLocation, WorkerClient } from './worker-client.ts';
 
 /** What a Delta commit tells besides its receipt, for metrics. */
 export interface DeltaCommit {
@@ -30,6 +31,7 @@ export async function beginLoad(
   location: TableLocation,
   request: LoadRequest,
   settings: LoadSettings,
+  writer: WriterAccess,
   onCommit: (commit: DeltaCommit) => void,
 ): Promise<Load> {
   const commitId = ulid();
@@ -49,19 +51,20 @@ export async function beginLoad(
       await stream.abort();
       return new ReplayedLoad(replay.result, replay.first);
     }
-    await stream.plan(
-      planLoad(request, opened.table === null ? null : readTableState(opened.table), settings),
-    );
-    await stream.send(frameMessage(request.schemaMetadata, null));
+    const state = opened.table === null ? null : readTableState(opened.table);
+    const plan = planLoad(request, state, settings);
+    await stream.plan(plan);
+    const files = findFilePlan(plan, state);
+    const way = createLoadWay({ stream, request, location, commitId, files, writer, limits: settings.limits() });
+    return new DeltaLoad(way, request, commitId, onCommit);
   } catch (error) {
     await stream.abort();
     throw error;
   }
-  return new DeltaLoad(stream, request, commitId, onCommit);
 }
 
 class DeltaLoad implements Load {
-  readonly #stream: LoadStream;
+  readonly #way: LoadWay;
   readonly #request: LoadRequest;
   readonly #commitId: string;
   readonly #onCommit: (commit: DeltaCommit) => void;
@@ -70,34 +73,30 @@ class DeltaLoad implements Load {
   #batches = 0;
   #bytes = 0;
 
-  constructor(
-    stream: LoadStream,
-    request: LoadRequest,
-    commitId: string,
-    onCommit: (commit: DeltaCommit) => void,
-  ) {
-    this.#stream = stream;
+  constructor(way: LoadWay, request: LoadRequest, commitId: string, onCommit: (commit: DeltaCommit) => void) {
+    this.#way = way;
     this.#request = request;
     this.#commitId = commitId;
     this.#onCommit = onCommit;
   }
 
   async write(message: IpcMessage): Promise<void> {
-    try {
-      await this.#stream.send(frameMessage(message.metadata, message.body));
-    } finally {
-      message.release();
-    }
     this.#bytes += message.bytes;
-    if (message.kind === 'dictionary-batch') return;
-    this.#rows += message.header.length;
-    this.#batches += 1;
+    if (message.kind === 'record-batch') {
+      this.#rows += message.header.length;
+      this.#batches += 1;
+    }
+    await this.#way.write(message);
+  }
+
+  flush(): void {
+    this.#way.flush();
   }
 
   async commit(): Promise<CommitResult> {
     const commitStartedAt = performance.now();
     const durationMs = Math.round((commitStartedAt - this.#startedAt) * 10) / 10;
-    const result = await this.#stream.finish({
+    const result = await this.#way.finish({
       stream: this.#request.route.stream,
       mode: this.#request.options.mode,
       rows: this.#rows,
@@ -116,7 +115,7 @@ class DeltaLoad implements Load {
   }
 
   async abort(): Promise<void> {
-    await this.#stream.abort();
+    await this.#way.abort();
   }
 
   #report(version: number, info: WireObject, retries: number, commitStartedAt: number): void {

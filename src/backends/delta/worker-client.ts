@@ -31,8 +31,16 @@ export interface LoadStream {
   plan(plan: WireObject): Promise<void>;
   /** Sends bytes of the IPC stream; resolves when their memory may be used again. Throws what the worker found wrong. */
   send(parts: readonly Uint8Array[]): Promise<void>;
-  /** Ends the stream and waits for the commit. `meta` is kept in the commit. Throws COMMIT_UNKNOWN when the worker dies meanwhile. */
-  finish(meta: WireObject): Promise<WireObject>;
+  /**
+   * Keeps a folder `_arrowport/<commit id>` beside the table from everybody else, for files that {@link finish} names.
+   * It is the worker's to remove, after an abort as well.
+   */
+  stage(): Promise<void>;
+  /**
+   * Ends the stream and waits for the commit. `meta` is kept in the commit. `files` are written already and take the
+   * stream's place, of which nothing was sent. Throws COMMIT_UNKNOWN when the worker dies meanwhile.
+   */
+  finish(meta: WireObject, files?: readonly WireObject[]): Promise<WireObject>;
   /** Breaks the load off; the worker removes what it has written. Never throws. */
   abort(): Promise<void>;
 }
@@ -190,6 +198,7 @@ class ConnectionLoadStream implements LoadStream {
   #failure: unknown;
   #committing = false;
   #closed = false;
+  readonly #staged = Promise.withResolvers<void>();
 
   constructor(connection: FrameConnection, table: string | null) {
     this.#connection = connection;
@@ -209,10 +218,15 @@ class ConnectionLoadStream implements LoadStream {
     await this.#send({ data: true }, parts);
   }
 
-  async finish(meta: WireObject): Promise<WireObject> {
+  async stage(): Promise<void> {
+    await this.#send({ stage: true }, []);
+    await Promise.race([this.#staged.promise, this.#answer]);
+  }
+
+  async finish(meta: WireObject, files?: readonly WireObject[]): Promise<WireObject> {
     this.#committing = true;
     try {
-      await this.#send({ end: true, meta }, []);
+      await this.#send({ end: true, meta, ...(files === undefined ? {} : { files }) }, []);
       if (this.#answer === undefined) throw new Error('a load was finished before it was planned');
       return await this.#answer;
     } finally {
@@ -227,8 +241,11 @@ class ConnectionLoadStream implements LoadStream {
   }
 
   async #awaitAnswer(): Promise<WireObject> {
-    const frame = await expectFrame(this.#connection, () => this.#committing, this.#table);
-    return readObject(frame.header, 'result');
+    for (;;) {
+      const frame = await expectFrame(this.#connection, () => this.#committing, this.#table);
+      if (frame.header['staged'] !== true) return readObject(frame.header, 'result');
+      this.#staged.resolve();
+    }
   }
 
   async #send(header: WireObject, parts: readonly Uint8Array[]): Promise<void> {

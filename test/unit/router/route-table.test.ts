@@ -106,6 +106,7 @@ streams:
     autoCreateTable: false,
     maxCommitRetries: 9,
     autoCompact: null,
+    writer: 'auto',
     tableProperties: { 'delta.appendOnly': 'true', x: '1' },
   });
 });

@@ -7,6 +7,9 @@ import { countRows, encodeFooter, moveRowGroup, parquetHead, readFooter, spanOf 
 import type { ThriftStruct } from './thrift-compact.ts';
 
 const copyBytes = 1024 * 1024;
+/** From this share of its target on, a file takes only what is less than the other: copying more is not worth it. */
+const fullShare = 1 / 2;
+const littleShare = 1 / 8;
 
 /** A file that is being added to. */
 interface OpenFile {
@@ -41,21 +44,22 @@ export class RollingFiles {
     this.#compression = compression;
   }
 
-  /** Takes a file of the folder, whose rows follow those of the files before; it is gone afterwards. */
-  async take(name: string): Promise<void> {
+  /** Takes a file of the folder, whose rows follow those of the files before; it is gone afterwards. Returns its size. */
+  async take(name: string): Promise<number> {
     const path = join(this.#folder, name);
     const source = await open(path, 'r+');
     let kept = false;
     try {
       const { metadata, rowGroups, dataEnd } = await readFooter(source);
-      if (countRows(rowGroups) === 0) return;
+      if (countRows(rowGroups) === 0) return 0;
       if (!this.#hasRoomFor(dataEnd)) await this.#closeCurrent();
       if (this.#current === null && (dataEnd <= this.#targetBytes || rowGroups.length === 1)) {
         kept = true;
         await this.#keep(path, source, { metadata, rowGroups: [...rowGroups], end: dataEnd });
-        return;
+        return dataEnd;
       }
       for (const rowGroup of rowGroups) await this.#append(source, metadata, rowGroup);
+      return dataEnd;
     } finally {
       if (!kept) {
         await source.close();
@@ -88,7 +92,8 @@ export class RollingFiles {
 
   async #append(source: FileHandle, metadata: ThriftStruct, rowGroup: ThriftStruct): Promise<void> {
     const { start, end } = spanOf(rowGroup);
-    if (!this.#hasRoomFor(end - start)) await this.#closeCurrent();
+    if (this.#current !== null && this.#current.end + end - start > this.#targetBytes)
+      await this.#closeCurrent();
     const target = this.#current ?? (await this.#create(metadata));
     target.complete = false;
     await this.#copy(source, { start, end }, target);
@@ -98,7 +103,10 @@ export class RollingFiles {
   }
 
   #hasRoomFor(bytes: number): boolean {
-    return this.#current === null || this.#current.end + bytes <= this.#targetBytes;
+    if (this.#current === null) return true;
+    const { end } = this.#current;
+    const most = this.#targetBytes;
+    return end + bytes <= most && (end < most * fullShare || bytes < most * littleShare);
   }
 
   async #create(metadata: ThriftStruct): Promise<OpenFile> {

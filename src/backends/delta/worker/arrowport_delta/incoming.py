@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 from collections import deque
+from collections.abc import Callable
 from typing import BinaryIO
 
 from arro3.core import RecordBatchReader
@@ -31,6 +32,8 @@ class IncomingStream(io.RawIOBase):
         self.bytes_received = 0
         self.failure: BaseException | None = None
         self.end_meta: dict[str, object] = {}
+        self.end_files: list[object] = []
+        self.on_stage: Callable[[], None] | None = None
 
     @property
     def ended(self) -> bool:
@@ -110,7 +113,13 @@ class IncomingStream(io.RawIOBase):
                 self._ended = True
                 meta = header.get("meta")
                 self.end_meta = meta if isinstance(meta, dict) else {}
+                files = header.get("files")
+                self.end_files = files if isinstance(files, list) else []
                 return b""
+            if header.get("stage") and self.on_stage is not None:
+                self.on_stage()
+                connection.send({"staged": True})
+                continue
             if not header.get("data"):
                 raise WorkerError("cancelled", "The load was cancelled.")
         data = connection.read_payload(size)

@@ -1,0 +1,273 @@
+import { rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { LoadRequest } from '../../core/backend.ts';
+import type { IpcLimits, IpcMessage } from '../../core/ipc-message.ts';
+import type { ParquetLoad, ParquetWriter } from '../../core/parquet-writer.ts';
+import { ArrowportError } from '../../errors.ts';
+import { findArrowField } from './arrow-fields.ts';
+import type { FilePlan } from './file-plan.ts';
+import { describeStatistics } from './file-statistics.ts';
+import { frameMessage } from './ipc-framing.ts';
+import { createMessageChecker, type MessageChecker } from './message-checker.ts';
+import type { WireObject } from './wire-values.ts';
+import type { LoadStream, TableLocation } from './worker-client.ts';
+
+/** How a load's rows get into the table's files, and those into its log. */
+export interface LoadWay {
+  /** Takes a message and, from now on, its memory. Throws codes of the ingest path. */
+  write(message: IpcMessage): Promise<void>;
+  /** Hands on what is gathered. Returns at once, never throws. */
+  flush(): void;
+  /** Commits; `meta` is kept in the commit. Throws codes of the ingest path, COMMIT_UNKNOWN among them. */
+  finish(meta: WireObject): Promise<WireObject>;
+  /** Leaves nothing behind. Never throws. */
+  abort(): Promise<void>;
+}
+
+/** The writer of data files that a backend was given. */
+export interface WriterAccess {
+  /** Makes the writer, or returns the one there is; null where there is none. */
+  readonly open: (() => Promise<ParquetWriter>) | null;
+  /** To be told when the writer could not begin, and delta-rs writes instead. */
+  onFallback(error: unknown): void;
+}
+
+/** What the ways of one load are made of. */
+export interface LoadWayOptions {
+  readonly stream: LoadStream;
+  readonly request: LoadRequest;
+  readonly location: TableLocation;
+  readonly commitId: string;
+  /** Null where delta-rs has to write. */
+  readonly files: FilePlan | null;
+  readonly writer: WriterAccess;
+  readonly limits: IpcLimits;
+}
+
+/** Rows up to so many bytes cost less in one piece with their commit. */
+const smallLoadBytes = 8 * 1024 * 1024;
+/** Under pressure for memory, rows from here on are worth a data file. */
+const worthwhileBytes = 1024 * 1024;
+const stagingFolder = '_arrowport';
+
+/** Makes the way of a load: chosen when it is known whether the load is a small one. */
+export function createLoadWay(options: LoadWayOptions): LoadWay {
+  const worker = new WorkerWay(options);
+  const { writer = 'auto' } = options.request.route.delta;
+  const local = !options.location.uri.includes('://');
+  const { open } = options.writer;
+  if (writer === 'delta-rs' || options.files === null || open === null || !local) return worker;
+  return new ChosenWay(options, options.files, open, worker, writer === 'duckdb');
+}
+
+/** The worker writes the files, from the stream's own bytes. */
+class WorkerWay implements LoadWay {
+  readonly #stream: LoadStream;
+  readonly #schemaMetadata: Uint8Array;
+  readonly #checker: MessageChecker;
+  #begun = false;
+
+  constructor({ stream, request, limits }: LoadWayOptions) {
+    this.#stream = stream;
+    this.#schemaMetadata = request.schemaMetadata;
+    this.#checker = createMessageChecker(request, limits);
+  }
+
+  async write(message: IpcMessage): Promise<void> {
+    try {
+      await this.#checker.check(message);
+      await this.#begin();
+      await this.#stream.send(frameMessage(message.metadata, message.body));
+    } finally {
+      message.release();
+    }
+  }
+
+  flush(): void {}
+
+  async finish(meta: WireObject): Promise<WireObject> {
+    await this.#begin();
+    return this.#stream.finish(meta);
+  }
+
+  async abort(): Promise<void> {
+    await this.#stream.abort();
+  }
+
+  async #begin(): Promise<void> {
+    if (this.#begun) return;
+    this.#begun = true;
+    await this.#stream.send(frameMessage(this.#schemaMetadata, null));
+  }
+}
+
+/** Files are written beside the table's own, where no reader looks, and the worker puts them in place and commits them. */
+class FilesWay implements LoadWay {
+  readonly #load: ParquetLoad;
+  readonly #plan: FilePlan;
+  readonly #worker: LoadWay;
+  readonly #stream: LoadStream;
+  readonly #table: string;
+  readonly #folder: string;
+
+  constructor(load: ParquetLoad, plan: FilePlan, worker: LoadWay, options: LoadWayOptions) {
+    this.#load = load;
+    this.#plan = plan;
+    this.#worker = worker;
+    this.#stream = options.stream;
+    this.#table = options.location.uri;
+    this.#folder = stagingPlace(options.commitId);
+  }
+
+  write(message: IpcMessage): Promise<void> {
+    return this.#load.write(message);
+  }
+
+  flush(): void {
+    this.#load.flush();
+  }
+
+  async finish(meta: WireObject): Promise<WireObject> {
+    const files = await this.#load.finish();
+    if (files.length === 0) return this.#worker.finish(meta);
+    const { schema, configuration } = this.#plan;
+    return this.#stream.finish(
+      meta,
+      files.map((file) => ({
+        path: `${this.#folder}/${file.name}`,
+        size: file.bytes,
+        stats: describeStatistics(file, schema, configuration),
+      })),
+    );
+  }
+
+  async abort(): Promise<void> {
+    await this.#load.abort();
+    await this.#stream.abort();
+    await rm(join(this.#table, this.#folder, '..'), { recursive: true, force: true }).catch(() => undefined);
+    // Both stay where another load, or the table itself, has something in them.
+    await rmdir(join(this.#table, stagingFolder)).catch(() => undefined);
+    await rmdir(this.#table).catch(() => undefined);
+  }
+}
+
+/** Gathers a small load's messages; the way is chosen when there are more, when memory is wanted, or at the end. */
+class ChosenWay implements LoadWay {
+  readonly #options: LoadWayOptions;
+  readonly #plan: FilePlan;
+  readonly #openWriter: () => Promise<ParquetWriter>;
+  readonly #worker: WorkerWay;
+  readonly #always: boolean;
+  readonly #pending: IpcMessage[] = [];
+  #pendingBytes = 0;
+  #choosing: Promise<LoadWay> | null = null;
+  #files: FilesWay | null = null;
+  #aborted = false;
+
+  constructor(
+    options: LoadWayOptions,
+    plan: FilePlan,
+    openWriter: () => Promise<ParquetWriter>,
+    worker: WorkerWay,
+    always: boolean,
+  ) {
+    this.#options = options;
+    this.#plan = plan;
+    this.#openWriter = openWriter;
+    this.#worker = worker;
+    this.#always = always;
+  }
+
+  async write(message: IpcMessage): Promise<void> {
+    if (this.#choosing === null) {
+      this.#pending.push(message);
+      this.#pendingBytes += message.bytes;
+      if (this.#pendingBytes > smallLoadBytes) await this.#choose(true);
+      return;
+    }
+    let way: LoadWay;
+    try {
+      way = await this.#choosing;
+    } catch (error) {
+      message.release();
+      throw error;
+    }
+    await way.write(message);
+  }
+
+  flush(): void {
+    if (this.#choosing === null && this.#pendingBytes === 0) return;
+    const chosen = this.#choosing ?? this.#choose(this.#pendingBytes >= worthwhileBytes);
+    chosen.then(
+      (way) => way.flush(),
+      () => undefined,
+    );
+  }
+
+  async finish(meta: WireObject): Promise<WireObject> {
+    const way = await (this.#choosing ?? this.#choose(this.#always && this.#pendingBytes > 0));
+    return way.finish(meta);
+  }
+
+  async abort(): Promise<void> {
+    this.#aborted = true;
+    this.#releasePending();
+    await (this.#files ?? this.#worker).abort();
+    // A file that was being opened meanwhile is known now.
+    await this.#choosing?.catch(() => undefined);
+    this.#releasePending();
+    await (this.#files ?? this.#worker).abort();
+  }
+
+  #choose(large: boolean): Promise<LoadWay> {
+    const choosing = this.#start(large);
+    choosing.catch(() => undefined);
+    this.#choosing = choosing;
+    return choosing;
+  }
+
+  async #start(large: boolean): Promise<LoadWay> {
+    if (large) this.#files = await this.#openFiles();
+    const way = this.#files ?? this.#worker;
+    for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
+      await way.write(next);
+    }
+    return way;
+  }
+
+  /** Null where the writer does not cover the columns, or cannot begin. */
+  async #openFiles(): Promise<FilesWay | null> {
+    const { stream, request, location, commitId, writer: access } = this.#options;
+    const columns = this.#plan.columns.map(findArrowField).filter((field) => field !== undefined);
+    if (columns.length !== this.#plan.columns.length) return null;
+    try {
+      const writer = await this.#openWriter();
+      if (!writer.covers(request, columns)) return null;
+      await stream.stage();
+      const load = await writer.open({
+        request,
+        columns,
+        folder: join(location.uri, stagingPlace(commitId)),
+        compression: request.route.delta.compression,
+        targetFileBytes: request.route.delta.targetFileSize,
+      });
+      const files = new FilesWay(load, this.#plan, this.#worker, this.#options);
+      if (!this.#aborted) return files;
+      await files.abort();
+      throw new ArrowportError('CANCELLED', 'The load was cancelled; nothing was written.');
+    } catch (error) {
+      if (this.#aborted) throw error;
+      access.onFallback(error);
+      return null;
+    }
+  }
+
+  #releasePending(): void {
+    for (const message of this.#pending.splice(0)) message.release();
+  }
+}
+
+/** A load's folder under the table; the worker's own loads have theirs beside it. */
+function stagingPlace(commitId: string): string {
+  return `${stagingFolder}/${commitId}/0`;
+}
