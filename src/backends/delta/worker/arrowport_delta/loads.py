@@ -30,6 +30,7 @@ from .merges import MergeClauses, run_merge
 from .parallel import write_in_parallel
 from .parquet import writer_properties
 from .prefetch import Prefetch
+from .ready_files import ReadyFiles
 from .requests import Arguments, Context
 from .staging import StagedFiles, bytes_of, remove_stale, rows_of
 from .table_state import describe_state
@@ -135,7 +136,12 @@ def _run(
     commit_id: str,
     app_id: str | None,
 ) -> Committed:
-    small = incoming.gather(_DIRECT_BYTES)
+    ready = ReadyFiles(cached.location, commit_id, incoming)
+    try:
+        small = incoming.gather(_DIRECT_BYTES)
+    except BaseException:
+        ready.discard()
+        raise
 
     def commit_plan(extra: dict[str, Any]) -> CommitPlan:
         return CommitPlan(
@@ -147,6 +153,10 @@ def _run(
             extra=extra,
         )
 
+    files = ready.actions()
+    if ready.staged is not None and files:
+        return _commit_staged(cached, plan, ready.staged, files, commit_plan)
+    ready.discard()
     if not small and plan.adopt:
         return _load_staged(cached, plan, incoming, commit_id, commit_plan)
     layout = _append_layout(plan)
@@ -256,6 +266,17 @@ def _load_staged(
         files = write_in_parallel(prefetch, lambda part: _write_part(staged, part, prefetch, plan))
         if not incoming.ended:
             raise WorkerError("cancelled", "The load was cancelled.")
+    except BaseException:
+        prefetch.stop()
+        staged.discard()
+        raise
+    return _commit_staged(cached, plan, staged, files, commit_plan)
+
+
+def _commit_staged(
+    cached: CachedTable, plan: LoadPlan, staged: StagedFiles, files: list[AddAction], commit_plan: Any
+) -> Committed:
+    try:
         staged.adopt(files)
         extra = {
             "operationMetrics": {
@@ -276,7 +297,6 @@ def _load_staged(
             appended = queue_of(cached).commit_files(files, layout, commit_plan({}))
         committed = appended or commit_with_retries(cached, commit_plan(extra), attempt, exclusive=True)
     except BaseException as error:
-        prefetch.stop()
         if not (isinstance(error, WorkerError) and error.kind == "unknown"):
             staged.discard()
         raise
