@@ -1,0 +1,243 @@
+import type { QueryEngine, QueryRunner, QuerySession } from '../../core/query.ts';
+import { ArrowportError } from '../../errors.ts';
+import type { FlightCall, FlightConnection } from '../flight/call-context.ts';
+import { createConnectionResources } from './connection-resources.ts';
+import { createHandleTable } from './handle-table.ts';
+import { endAction } from './sql-messages.ts';
+import type { TicketPlace } from './tickets.ts';
+
+/** Where a call's statements run. */
+export interface StatementPlace {
+  readonly runner: QueryRunner;
+  /** The session that `runner` is; null outside of any. */
+  readonly session: QuerySession | null;
+  /** For tickets, to find the place again. */
+  readonly ticket: TicketPlace;
+}
+
+/** The sessions and transactions of Flight SQL clients. */
+export interface ClientSessions {
+  /** The transaction that is named, else the client's session, else the engine. Throws HANDLE_NOT_FOUND. */
+  find(call: FlightCall, transactionId?: Uint8Array): StatementPlace;
+  /** The place that a ticket was made for. Throws HANDLE_NOT_FOUND when it is gone. */
+  reopen(place: TicketPlace, call: FlightCall): StatementPlace;
+  /** The client's session, which is opened where there is none. */
+  open(call: FlightCall): Promise<QuerySession>;
+  /** The client's session, if it has one. */
+  current(call: FlightCall): QuerySession | null;
+  /** Closes the client's session; resolves with whether there was one. */
+  close(call: FlightCall): Promise<boolean>;
+  /** Begins a transaction; resolves with its id. */
+  begin(call: FlightCall): Promise<Uint8Array>;
+  /** Commits (`endAction.COMMIT_OR_RELEASE`) or rolls back. Throws HANDLE_NOT_FOUND, COMMIT_CONFLICT, OPTION_INVALID. */
+  end(transactionId: Uint8Array, action: number, call: FlightCall): Promise<void>;
+  /** Closes everything, rolling back what is open. */
+  closeAll(): Promise<void>;
+}
+
+interface ClientSession {
+  readonly id: string;
+  readonly caller: string;
+  readonly query: QuerySession;
+}
+
+interface Transaction {
+  readonly session: QuerySession;
+  /** Whether the session was opened for the transaction, and ends with it. */
+  readonly ownsSession: boolean;
+  untie(): void;
+}
+
+/** The cookie's name is the one of Arrow's own servers. */
+const COOKIE = 'arrow_flight_session_id';
+const COOKIE_VALUE = new RegExp(`(?:^|;\\s*)${COOKIE}=([0-9a-f]{32})(?:;|$)`);
+const NOWHERE: TicketPlace = { transaction: null, session: null };
+const MAX_SESSIONS = 1000;
+const MAX_TRANSACTIONS = 1000;
+const SESSION_IDLE_MS = 30 * 60_000;
+/** How long a transaction may go unused before it is rolled back; SqlInfo tells it. */
+export const TRANSACTION_IDLE_MS = 10 * 60_000;
+
+/** Makes the register of sessions and transactions. */
+export function createClientSessions(engine: QueryEngine): ClientSessions {
+  return new Sessions(engine);
+}
+
+class Sessions implements ClientSessions {
+  readonly #engine: QueryEngine;
+  readonly #connections = createConnectionResources();
+  /** Clients without cookies are known by their connections, each with its caller's session. */
+  readonly #byConnection = new WeakMap<FlightConnection, Map<string, ClientSession>>();
+  readonly #sessions = createHandleTable<ClientSession>({
+    what: 'session',
+    maxHandles: MAX_SESSIONS,
+    idleMs: SESSION_IDLE_MS,
+    close: ({ query }) => query.close(),
+    isBusy: ({ query }) => query.isInTransaction,
+  });
+  readonly #transactions = createHandleTable<Transaction>({
+    what: 'transaction',
+    maxHandles: MAX_TRANSACTIONS,
+    idleMs: TRANSACTION_IDLE_MS,
+    close: abandon,
+  });
+
+  constructor(engine: QueryEngine) {
+    this.#engine = engine;
+  }
+
+  find(call: FlightCall, transactionId?: Uint8Array): StatementPlace {
+    if (transactionId !== undefined && transactionId.byteLength > 0) {
+      const { session } = this.#transactions.find(transactionId, call.caller.name);
+      return { runner: session, session, ticket: { transaction: toHex(transactionId), session: null } };
+    }
+    const session = this.#findSession(call);
+    if (session === null) return { runner: this.#engine, session: null, ticket: NOWHERE };
+    const ticket = { transaction: null, session: session.id };
+    return { runner: session.query, session: session.query, ticket };
+  }
+
+  reopen(place: TicketPlace, call: FlightCall): StatementPlace {
+    if (place.transaction !== null) return this.find(call, Buffer.from(place.transaction, 'hex'));
+    if (place.session === null) return { runner: this.#engine, session: null, ticket: NOWHERE };
+    const { query } = this.#sessions.find(Buffer.from(place.session, 'hex'), call.caller.name);
+    return { runner: query, session: query, ticket: place };
+  }
+
+  current(call: FlightCall): QuerySession | null {
+    return this.#findSession(call)?.query ?? null;
+  }
+
+  async open(call: FlightCall): Promise<QuerySession> {
+    const found = this.#findSession(call);
+    if (found !== null) return found.query;
+    const query = await this.#engine.openSession();
+    const caller = call.caller.name;
+    let id: string;
+    try {
+      id = this.#add(query, caller);
+    } catch (error) {
+      await query.close();
+      throw error;
+    }
+    call.addHeader('set-cookie', `${COOKIE}=${id}`);
+    this.#tieToConnection({ id, caller, query }, call.connection);
+    return query;
+  }
+
+  async close(call: FlightCall): Promise<boolean> {
+    const session = this.#findSession(call);
+    if (session === null) return false;
+    call.addHeader('set-cookie', `${COOKIE}=${session.id}; Max-Age=0`);
+    await this.#drop(session, call.connection);
+    return true;
+  }
+
+  async begin(call: FlightCall): Promise<Uint8Array> {
+    const current = this.current(call);
+    const ownsSession = current === null || current.isInTransaction;
+    const session = ownsSession ? await this.#engine.openSession() : current;
+    try {
+      await session.begin();
+      let tied = () => {};
+      const transaction: Transaction = { session, ownsSession, untie: () => tied() };
+      const id = this.#transactions.add(transaction, call.caller.name);
+      tied = this.#connections.tie(call.connection, () => this.#abandon(id, call.caller.name));
+      return id;
+    } catch (error) {
+      if (ownsSession) await session.close();
+      else if (session.isInTransaction) await session.rollback();
+      throw error;
+    }
+  }
+
+  async end(transactionId: Uint8Array, action: number, call: FlightCall): Promise<void> {
+    if (action !== endAction.COMMIT_OR_RELEASE && action !== endAction.ROLLBACK)
+      throw new ArrowportError(
+        'OPTION_INVALID',
+        'The action must be END_TRANSACTION_COMMIT or END_TRANSACTION_ROLLBACK.',
+      );
+    const { session, ownsSession, untie } = this.#transactions.take(transactionId, call.caller.name);
+    untie();
+    try {
+      if (action === endAction.COMMIT_OR_RELEASE) await session.commit();
+      else await session.rollback();
+    } finally {
+      if (ownsSession) await session.close();
+    }
+  }
+
+  async closeAll(): Promise<void> {
+    await this.#transactions.close();
+    await this.#sessions.close();
+  }
+
+  #add(query: QuerySession, caller: string): string {
+    const session = { id: '', caller, query };
+    const id = toHex(this.#sessions.add(session, caller));
+    session.id = id;
+    return id;
+  }
+
+  #findSession(call: FlightCall): ClientSession | null {
+    const caller = call.caller.name;
+    const id = readCookie(call);
+    if (id !== undefined) return this.#lookUp(id, caller);
+    const tied =
+      call.connection === undefined ? undefined : this.#byConnection.get(call.connection)?.get(caller);
+    return tied === undefined ? null : this.#lookUp(tied.id, caller);
+  }
+
+  /** A cookie of a session that is gone is one of no session: the client may go on without. */
+  #lookUp(id: string, caller: string): ClientSession | null {
+    try {
+      return this.#sessions.find(Buffer.from(id, 'hex'), caller);
+    } catch {
+      return null;
+    }
+  }
+
+  #tieToConnection(session: ClientSession, connection: FlightConnection | undefined): void {
+    if (connection === undefined) return;
+    const tied = this.#byConnection.get(connection) ?? new Map<string, ClientSession>();
+    this.#byConnection.set(connection, tied);
+    tied.set(session.caller, session);
+    this.#connections.tie(connection, () => void this.#drop(session, connection).catch(() => undefined));
+  }
+
+  async #drop(session: ClientSession, connection: FlightConnection | undefined): Promise<void> {
+    if (connection !== undefined) this.#byConnection.get(connection)?.delete(session.caller);
+    try {
+      this.#sessions.take(Buffer.from(session.id, 'hex'), session.caller);
+    } catch {
+      return;
+    }
+    await session.query.close();
+  }
+
+  #abandon(id: Uint8Array, caller: string): void {
+    try {
+      void abandon(this.#transactions.take(id, caller)).catch(() => undefined);
+    } catch {
+      // It has ended in the usual way.
+    }
+  }
+}
+
+async function abandon({ session, ownsSession, untie }: Transaction): Promise<void> {
+  untie();
+  if (ownsSession) await session.close();
+  else if (session.isInTransaction) await session.rollback();
+}
+
+function readCookie(call: FlightCall): string | undefined {
+  for (const header of call.readHeader('cookie')) {
+    const [, id] = COOKIE_VALUE.exec(header.toString()) ?? [];
+    if (id !== undefined) return id;
+  }
+  return undefined;
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
