@@ -1,6 +1,5 @@
 import { openIpcBody } from '../arrow/ipc-reader.ts';
 import type { PartsRequest } from '../backends/delta/table-parts.ts';
-import type { DescribedTable } from '../backends/delta/tables.ts';
 import { type MigrationPlan, newRunId } from '../backends/duckdb/migration-journal.ts';
 import type { DuckDbMigrations } from '../backends/duckdb/migrations.ts';
 import type { TableImport } from '../backends/duckdb/table-import.ts';
@@ -55,8 +54,8 @@ class DuckDbMigration {
   async run(): Promise<MigrationOutcome> {
     const { delta, deltaTable, request, context, names, duckdbTable } = this.#migration;
     context.onProgress({ phase: 'checking', rows: 0, total: null });
-    const info = await delta.tables.info(deltaTable, { requestId: context.requestId });
-    const wanted = request.version ?? info.version;
+    const { version: latest } = await delta.tables.info(deltaTable, { requestId: context.requestId });
+    const wanted = request.version ?? latest;
     const previous = await this.#findPrevious(wanted);
     if (previous?.isDone === true) {
       const parts = await delta.parts.list(deltaTable, this.#partsOf(previous.plan), context);
@@ -69,7 +68,7 @@ class DuckDbMigration {
     const stop = () => staged.interrupt();
     context.signal.addEventListener('abort', stop, { once: true });
     try {
-      return await this.#copy(plan, staged, info);
+      return await this.#copy(plan, staged);
     } finally {
       context.signal.removeEventListener('abort', stop);
       staged.close();
@@ -102,12 +101,12 @@ class DuckDbMigration {
     return { runId: newRunId(), existing, partRows, digest: null, lastRow: null, version };
   }
 
-  async #copy(plan: MigrationPlan, staged: TableImport, info: DescribedTable): Promise<MigrationOutcome> {
+  async #copy(plan: MigrationPlan, staged: TableImport): Promise<MigrationOutcome> {
     const { context, names, deltaTable, delta } = this.#migration;
     const parts = await delta.parts.list(deltaTable, this.#partsOf(plan), context);
     const total = parts.reduce((sum, rows) => sum + rows, 0);
     const stream = await this.#probe(plan);
-    await this.#prepare(plan, staged, stream, info);
+    await this.#prepare(plan, staged, stream);
     const found = { rows: 0, rows_resumed: 0 };
     for (const part of parts.keys()) {
       const load = await this.#begin(plan, staged, part, stream);
@@ -173,18 +172,13 @@ class DuckDbMigration {
   }
 
   /** Makes the table that rows are gathered in, and sees whether they will fit where they are to go. */
-  async #prepare(
-    plan: MigrationPlan,
-    staged: TableImport,
-    stream: IpcStream,
-    info: DescribedTable,
-  ): Promise<void> {
+  async #prepare(plan: MigrationPlan, staged: TableImport, stream: IpcStream): Promise<void> {
     const load = await this.#begin(plan, staged, null, stream);
     await commitLoad(load);
     const types = new Map<string, string>();
-    for (const { name, metadata } of info.schema.fields) {
-      const type = metadata[DUCKDB_TYPE_KEY];
-      if (typeof type === 'string') types.set(name, type);
+    for (const { name, metadata } of stream.schema.fields) {
+      const type = metadata.get(DUCKDB_TYPE_KEY);
+      if (type !== undefined) types.set(name, type);
     }
     try {
       await staged.check(types);
