@@ -12,6 +12,7 @@ import { beginLoad } from './loader.ts';
 import { MemoryGovernor } from './memory-governor.ts';
 import { type DuckDbMigrations, openMigrations } from './migrations.ts';
 import { checkNativeInterface } from './native/self-check.ts';
+import type { QueryHost } from './query/query-host.ts';
 import { SessionPool } from './session-pool.ts';
 import { internalSchema, TableCatalog } from './table-catalog.ts';
 
@@ -30,6 +31,8 @@ export interface DuckDbBackend extends Backend {
   listTables(): Promise<readonly ListedTable[]>;
   /** What migrations need of the database; the caller closes it. */
   openMigrations(): Promise<DuckDbMigrations>;
+  /** The database as the query engine sees it. */
+  readonly queryHost: QueryHost;
 }
 
 export interface DuckDbBackendOptions {
@@ -70,6 +73,20 @@ class EmbeddedDuckDb implements DuckDbBackend {
   #onIdle: (() => void) | null = null;
   readonly #faults: DatabaseFaults;
   #reopening: Promise<void> | null = null;
+  readonly #closeListeners: (() => Promise<void>)[] = [];
+  readonly queryHost: QueryHost = {
+    open: async () => {
+      if (this.#wantsReopening()) await this.#reopen();
+      const { database, catalog } = this.#open();
+      return {
+        database,
+        pendingTables: () => catalog.pendingTables(),
+        tablesChanged: () => catalog.forgetColumns(),
+      };
+    },
+    onClose: (listener) => this.#closeListeners.push(listener),
+    noteFailure: (thrown) => this.#noteFailure(thrown),
+  };
 
   constructor(options: DuckDbBackendOptions) {
     this.#options = options;
@@ -203,6 +220,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
     this.#parts = null;
     if (parts === null) return;
     await this.#loadsEnded();
+    await Promise.all(this.#closeListeners.map((close) => close()));
     parts.questions.closeSync();
     parts.catalog.close();
     parts.ledger.close();
@@ -251,6 +269,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
     if (this.#running > 0) return Promise.reject(unavailable());
     this.#reopening ??= this.close()
       .then(() => this.open())
+      .then(() => this.#open().database.checkpoint())
       .then(
         () => {
           this.#faults.reopened();

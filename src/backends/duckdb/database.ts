@@ -1,4 +1,6 @@
-import { basename, extname } from 'node:path';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, extname, join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ArrowportError } from '../../errors.ts';
 import { quoteIdentifier, quoteText } from './identifier.ts';
@@ -25,26 +27,32 @@ const reservedCatalogs = new Set(['memory', 'temp', 'system', 'main']);
 export class Database {
   /** The name that the file is attached under: the file's own, as DuckDB would call it. */
   readonly catalog: string;
+  /** The one folder that SQL can write files into: for results on their way out. */
+  readonly spoolFolder: string;
   readonly #instance: DuckDBInstance;
 
-  private constructor(instance: DuckDBInstance, catalog: string) {
+  private constructor(instance: DuckDBInstance, catalog: string, spoolFolder: string) {
     this.#instance = instance;
     this.catalog = catalog;
+    this.spoolFolder = spoolFolder;
   }
 
   /** Throws BACKEND_UNAVAILABLE saying what to do when the file cannot be opened, OPTION_INVALID for a bad setting. */
   static async open(options: DatabaseOptions): Promise<Database> {
     const instance = await DuckDBInstance.create(':memory:', startSettings(options));
-    const database = new Database(instance, catalogName(options.db_path));
+    const spoolFolder = await mkdtemp(join(tmpdir(), 'arrowport-'));
+    const database = new Database(instance, catalogName(options.db_path), spoolFolder);
     const connection = await instance.connect();
     try {
       for (const extension of options.duckdb_extensions) await loadExtension(connection, extension);
       for (const [name, value] of Object.entries(options.duckdb.settings))
         await applySetting(connection, name, value);
       await attach(connection, options.db_path, database.catalog);
+      await fence(connection, [database.spoolFolder]);
     } catch (thrown) {
       connection.closeSync();
       instance.closeSync();
+      await rm(spoolFolder, { recursive: true, force: true });
       throw thrown;
     }
     connection.closeSync();
@@ -65,6 +73,16 @@ export class Database {
     }
   }
 
+  /** Folds the write-ahead log into the file, whose unused end goes back to the disk. */
+  async checkpoint(): Promise<void> {
+    const connection = await this.connect();
+    try {
+      await connection.run(`CHECKPOINT ${quoteIdentifier(this.catalog)}`);
+    } finally {
+      connection.closeSync();
+    }
+  }
+
   /** Folds the write-ahead log into the file and closes it. */
   async close(): Promise<void> {
     const connection = await this.connect();
@@ -72,6 +90,7 @@ export class Database {
     await connection.run(`DETACH ${quoteIdentifier(this.catalog)}`).catch(() => undefined);
     connection.closeSync();
     this.#instance.closeSync();
+    await rm(this.spoolFolder, { recursive: true, force: true });
   }
 }
 
@@ -126,6 +145,17 @@ async function applySetting(
       cause,
     });
   }
+}
+
+/**
+ * Closes the engine to files, network, extensions and secrets for as long as it is open; only what is attached already,
+ * its own temporary files and these folders stay within reach.
+ */
+async function fence(connection: DuckDBConnection, folders: readonly string[]): Promise<void> {
+  const list = folders.map(quoteText).join(', ');
+  await connection.run(
+    `SET GLOBAL allowed_directories = [${list}]; SET GLOBAL enable_external_access = false`,
+  );
 }
 
 async function attach(connection: DuckDBConnection, path: string, catalog: string): Promise<void> {

@@ -76,6 +76,18 @@ export class TableCatalog {
     return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(this.#database.catalog)}.${quoteIdentifier(schema)}`;
   }
 
+  /** Tables that first loads have made, and none of them has committed yet. */
+  pendingTables(): readonly TableName[] {
+    return [...this.#entries.values()]
+      .filter(({ pending }) => pending !== null && !pending.committed)
+      .map(({ table }) => table);
+  }
+
+  /** Tables may have been changed by SQL: the next load of each looks at it anew. */
+  forgetColumns(): void {
+    for (const entry of this.#entries.values()) entry.columns = null;
+  }
+
   async #describe(entry: TableEntry): Promise<readonly Column[] | undefined> {
     try {
       const result = await this.#connection.run(`SELECT * FROM ${entry.sql} LIMIT 0`);

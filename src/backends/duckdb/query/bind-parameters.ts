@@ -1,0 +1,116 @@
+import type { DuckDBPreparedStatement } from '@duckdb/node-api';
+import type { QueryParameters } from '../../../core/query.ts';
+import { ArrowportError } from '../../../errors.ts';
+import { fromArrow, fromParameterValue, type TypedValue } from './parameter-values.ts';
+
+/** Binds one set of values to a prepared statement. */
+export type Binding = (prepared: DuckDBPreparedStatement) => void;
+
+/** The bindings that parameters ask for, one for each run of the statement; there are none for Arrow without rows. */
+export function* readBindings(parameters: QueryParameters): Generator<Binding> {
+  switch (parameters.kind) {
+    case 'values': {
+      const { values } = parameters;
+      yield (prepared) =>
+        bindPositions(prepared, values.length, (index) => fromParameterValue(values[index] ?? null));
+      return;
+    }
+    case 'named': {
+      const { values } = parameters;
+      yield (prepared) =>
+        bindNames(prepared, Object.keys(values), (name) => fromParameterValue(values[name] ?? null));
+      return;
+    }
+    case 'arrow':
+      for (const { columns, rows } of parameters.batches) {
+        for (let row = 0; row < rows; row += 1) {
+          yield (prepared) => {
+            const bind = (index: number): TypedValue => {
+              const column = columns[index];
+              if (column === undefined) throw new Error('A batch has fewer columns than its schema.');
+              return fromArrow(column, row);
+            };
+            const names = parameters.schema.fields.map(({ name }) => name);
+            if (isNamed(prepared, names)) bindNames(prepared, names, (name) => bind(names.indexOf(name)));
+            else bindPositions(prepared, columns.length, bind);
+          };
+        }
+      }
+  }
+}
+
+/** Every parameter as NULL, to ask for the shape of a result. */
+export function bindNulls(prepared: DuckDBPreparedStatement): void {
+  for (let index = 1; index <= prepared.parameterCount; index += 1) prepared.bindNull(index);
+}
+
+function isNamed(prepared: DuckDBPreparedStatement, names: readonly string[]): boolean {
+  const given = new Set(names.map((name) => name.toLowerCase()));
+  return (
+    prepared.parameterCount > 0 &&
+    parameterNames(prepared).every((name) => !/^\d+$/.test(name) && given.has(name.toLowerCase()))
+  );
+}
+
+function bindPositions(
+  prepared: DuckDBPreparedStatement,
+  count: number,
+  valueAt: (index: number) => TypedValue,
+): void {
+  const wanted = prepared.parameterCount;
+  if (wanted !== count) {
+    throw invalid(
+      `The statement takes ${describeCount(wanted)}, and ${count} ${count === 1 ? 'was' : 'were'} given.`,
+    );
+  }
+  for (let index = 0; index < count; index += 1) bind(prepared, index + 1, valueAt(index));
+}
+
+function bindNames(
+  prepared: DuckDBPreparedStatement,
+  given: readonly string[],
+  valueNamed: (name: string) => TypedValue,
+): void {
+  const names = parameterNames(prepared);
+  const find = (wanted: string) => given.find((name) => name.toLowerCase() === wanted.toLowerCase());
+  const missing = names.filter((name) => find(name) === undefined);
+  if (missing.length > 0) throw invalid(`No value is given for the parameter ${missing.join(', ')}.`);
+  if (given.length !== names.length) {
+    const unknown = given.filter(
+      (name) => !names.some((known) => known.toLowerCase() === name.toLowerCase()),
+    );
+    throw invalid(
+      `The statement has no parameter ${unknown.map((name) => JSON.stringify(name)).join(', ')}.`,
+    );
+  }
+  names.forEach((name, index) => {
+    bind(prepared, index + 1, valueNamed(find(name) ?? name));
+  });
+}
+
+function parameterNames(prepared: DuckDBPreparedStatement): string[] {
+  return Array.from({ length: prepared.parameterCount }, (_, index) => prepared.parameterName(index + 1));
+}
+
+function bind(prepared: DuckDBPreparedStatement, index: number, { value, type }: TypedValue): void {
+  if (value === null) {
+    prepared.bindNull(index);
+    return;
+  }
+  try {
+    prepared.bindValue(index, value, type);
+  } catch (cause) {
+    throw new ArrowportError('QUERY_INVALID', `Parameter ${index} has a value that cannot be bound.`, {
+      cause,
+    });
+  }
+}
+
+function describeCount(count: number): string {
+  if (count === 0) return 'no parameters';
+  return count === 1 ? 'one parameter' : `${count} parameters`;
+}
+
+function invalid(text: string): ArrowportError {
+  return new ArrowportError('QUERY_INVALID', text);
+}

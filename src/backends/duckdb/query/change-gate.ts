@@ -1,0 +1,119 @@
+import { ArrowportError } from '../../../errors.ts';
+import { foldCase } from '../identifier.ts';
+import { internalSchema } from '../table-catalog.ts';
+import { EditedSql } from './edited-sql.ts';
+import { type AdmittedStatement, type GateContext, severalStatements } from './gate-context.ts';
+import { positionOf, toQueryError } from './query-error.ts';
+import { readSqlTokens, type SqlToken } from './sql-tokens.ts';
+
+const updates: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merge', 'truncate', 'with']);
+const transactions: ReadonlySet<string> = new Set(['begin', 'start', 'commit', 'end', 'rollback', 'abort']);
+
+/** Words between CREATE and the kind of object. */
+const createModifiers: ReadonlySet<string> = new Set([
+  'or',
+  'replace',
+  'temp',
+  'temporary',
+  'local',
+  'unique',
+  'recursive',
+]);
+const kinds: Readonly<Record<string, ReadonlySet<string>>> = {
+  create: new Set(['table', 'view', 'schema', 'index', 'sequence', 'macro', 'function', 'type']),
+  drop: new Set(['table', 'view', 'schema', 'index', 'sequence', 'macro', 'function', 'type']),
+  alter: new Set(['table', 'view', 'sequence', 'index']),
+  comment: new Set(['table', 'view', 'column', 'index', 'sequence', 'type', 'macro', 'function']),
+};
+
+/** Names before a dot that lead out of the tables. */
+const closedCatalogs: ReadonlySet<string> = new Set(['memory', 'system', 'pg_catalog', 'information_schema']);
+
+/**
+ * Admits a statement that is no SELECT: of admins, and by its words, since DuckDB gives no tree of it. What the words
+ * mean is then checked once more by the kind that DuckDB prepares it as. Throws QUERY_FORBIDDEN, QUERY_INVALID.
+ */
+export async function admitChange(
+  sql: string,
+  context: GateContext,
+): Promise<Omit<AdmittedStatement, 'explains'>> {
+  await refuseSeveral(sql, context);
+  const tokens = readSqlTokens(sql);
+  if (tokens === null) throw forbidden('The statement is written in a way that is not open here.');
+  const first = tokens[0]?.value ?? '';
+  const kind = updates.has(first) ? 'update' : first in kinds ? 'ddl' : null;
+  if (transactions.has(first)) {
+    throw forbidden('Transactions are begun and ended by calls of Flight SQL, not by statements.');
+  }
+  if (kind === null) {
+    throw forbidden(
+      `${first.toUpperCase()} statements are not open here: no files, no network, no settings.`,
+    );
+  }
+  if (context.access !== 'admin') throw forbidden('Statements that write take the scope admin.');
+  if (!context.caller.isUnrestricted) {
+    throw forbidden('Callers that are restricted to some streams do not write by SQL.');
+  }
+  if (kind === 'ddl') checkObjectKind(first, tokens, context);
+  checkWords(sql, tokens, context);
+  return { kind, sql: new EditedSql(sql) };
+}
+
+async function refuseSeveral(sql: string, { connection }: GateContext): Promise<void> {
+  let count: number;
+  try {
+    count = (await connection.extractStatements(sql)).count;
+  } catch (thrown) {
+    throw toQueryError(thrown, { sql });
+  }
+  if (count !== 1) throw severalStatements();
+}
+
+function checkObjectKind(first: string, tokens: readonly SqlToken[], { inSession }: GateContext): void {
+  const words = tokens.slice(1).map(({ value }) => value);
+  if (first === 'comment') words.shift();
+  let next = 0;
+  while (first === 'create' && createModifiers.has(words[next] ?? '')) next += 1;
+  const object = words[next] ?? '';
+  if (kinds[first]?.has(object) !== true) {
+    throw forbidden(`${first.toUpperCase()} ${object.toUpperCase()} is not open here.`);
+  }
+  const isTemporary = words.slice(0, next).some((word) => word.startsWith('temp'));
+  if (isTemporary && !inSession)
+    throw forbidden('Temporary objects need a session; Flight SQL clients have one.');
+}
+
+function checkWords(
+  sql: string,
+  tokens: readonly SqlToken[],
+  { rules, pending, relations }: GateContext,
+): void {
+  tokens.forEach((token, index) => {
+    // Some functions take a table by its name as text.
+    if (token.kind === 'text' && foldCase(token.value).includes(internalSchema)) {
+      throw forbidden('The statement names objects that the server keeps for itself.', sql, token);
+    }
+    if (token.kind !== 'word' && token.kind !== 'quoted') return;
+    const name = foldCase(token.value);
+    const next = tokens[index + 1];
+    const follows = (symbol: string) => next?.kind === 'symbol' && next.value === symbol;
+    if (name === internalSchema || (follows('.') && closedCatalogs.has(name))) {
+      throw forbidden('The statement names objects that the server keeps for itself.', sql, token);
+    }
+    if (follows('(') && rules.isForbiddenFunction(name, true) && rules.isForbiddenFunction(name, false)) {
+      throw forbidden(`The function ${name} may not be called here.`, sql, token);
+    }
+    if (follows('.') && relations.some(({ catalog }) => foldCase(catalog) === name)) {
+      throw forbidden(`Tables of ${name} are read by SELECT alone.`, sql, token);
+    }
+    if (pending.some((table) => foldCase(table.name) === name)) {
+      throw new ArrowportError('TABLE_NOT_FOUND', `There is no table ${JSON.stringify(token.value)}.`);
+    }
+  });
+}
+
+function forbidden(text: string, sql?: string, token?: SqlToken): ArrowportError {
+  if (sql === undefined || token === undefined) return new ArrowportError('QUERY_FORBIDDEN', text);
+  const position = positionOf(sql, Buffer.byteLength(sql.slice(0, token.start)));
+  return new ArrowportError('QUERY_FORBIDDEN', text, { details: { position } });
+}

@@ -1,0 +1,33 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { isPureFunction } from './function-rules.ts';
+
+/** What the gate has to know of a database; the same for as long as it is open, since nothing can be loaded into it. */
+export interface DatabaseRules {
+  /** The catalog of the database file. */
+  readonly catalog: string;
+  /** Whether a function is DuckDB's own (or an extension's) and not one that SQL may call. */
+  isForbiddenFunction(name: string, isTable: boolean): boolean;
+  /** Whether DuckDB has a view of its own by this unqualified name. */
+  isOwnView(name: string): boolean;
+}
+
+/** Reads the rules of an open database. `extraFunctions` are names that the configuration allows besides. */
+export async function readDatabaseRules(
+  connection: DuckDBConnection,
+  catalog: string,
+  extraFunctions: readonly string[],
+): Promise<DatabaseRules> {
+  const names = async (sql: string): Promise<ReadonlySet<string>> =>
+    new Set((await connection.runAndReadAll(sql)).getRows().map(([name]) => String(name).toLowerCase()));
+  const functions = await names('SELECT DISTINCT function_name FROM duckdb_functions() WHERE internal');
+  const views = await names(
+    "SELECT view_name FROM duckdb_views() WHERE internal AND schema_name <> 'information_schema'",
+  );
+  const extra = new Set(extraFunctions.map((name) => name.toLowerCase()));
+  return {
+    catalog,
+    isForbiddenFunction: (name, isTable) =>
+      functions.has(name) && !isPureFunction(name, isTable) && !extra.has(name),
+    isOwnView: (name) => views.has(name.toLowerCase()),
+  };
+}

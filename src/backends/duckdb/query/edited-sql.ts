@@ -1,0 +1,46 @@
+interface Edit {
+  /** Bytes of the original. */
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+/** A statement with some of its parts replaced, which knows where the rest stood. */
+export class EditedSql {
+  readonly original: string;
+  readonly #edits: Edit[] = [];
+
+  constructor(original: string) {
+    this.original = original;
+  }
+
+  /** Replaces a part, given in bytes of the original. Parts must not overlap. */
+  replace(start: number, end: number, text: string): void {
+    this.#edits.push({ start, end, text });
+    this.#edits.sort((one, other) => one.start - other.start);
+  }
+
+  get text(): string {
+    const bytes = Buffer.from(this.original, 'utf8');
+    const parts: Uint8Array[] = [];
+    let from = 0;
+    for (const { start, end, text } of this.#edits) {
+      parts.push(bytes.subarray(from, start), Buffer.from(text, 'utf8'));
+      from = end;
+    }
+    parts.push(bytes.subarray(from));
+    return Buffer.concat(parts).toString('utf8');
+  }
+
+  /** The byte of the original that a byte of the text comes from: of a replaced part, its start. */
+  readonly locate = (byte: number): number => {
+    let shift = 0;
+    for (const { start, end, text } of this.#edits) {
+      const length = Buffer.byteLength(text);
+      if (byte < start + shift) break;
+      if (byte < start + shift + length) return start;
+      shift += length - (end - start);
+    }
+    return byte - shift;
+  };
+}

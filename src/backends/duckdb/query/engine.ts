@@ -1,0 +1,174 @@
+import type {
+  CatalogName,
+  CatalogSchema,
+  CatalogTable,
+  PreparedQuery,
+  QueryContext,
+  QueryEngine,
+  QueryParameters,
+  QueryResult,
+  QuerySession,
+  TableKey,
+} from '../../../core/query.ts';
+import type { ArrowSchema } from '../../../core/schema.ts';
+import { ArrowportError } from '../../../errors.ts';
+import type { QuerySettings } from './config.ts';
+import type { EngineParts, Lease } from './engine-parts.ts';
+import { QueryConnections } from './query-connection.ts';
+import type { QueryHost } from './query-host.ts';
+import { StatementRunner } from './query-runner.ts';
+import type { RelationSource } from './relation-source.ts';
+import type { RunGuard } from './run-guard.ts';
+import { DuckDbSession } from './session.ts';
+import { Slots } from './slots.ts';
+
+/** Calls of DuckDB at once: half of the threads that the process has for such calls, so that loads find some too. */
+const maxEngineCalls = 8;
+/** How long closing waits for statements that were stopped. */
+const closePatienceMs = 5_000;
+
+export interface QueryEngineOptions {
+  readonly host: QueryHost;
+  /** Read at the start of each statement. */
+  settings(): QuerySettings;
+  /** Tables of other backends. */
+  readonly relations?: readonly RelationSource[];
+}
+
+/** Makes the query engine over the backend's database; it opens connections when they are needed. */
+export function createDuckDbQueryEngine(options: QueryEngineOptions): QueryEngine {
+  return new DuckDbQueryEngine(options);
+}
+
+class DuckDbQueryEngine implements QueryEngine {
+  readonly #parts: EngineParts;
+  readonly #connections: QueryConnections;
+  readonly #runner: StatementRunner;
+  readonly #sessions = new Set<DuckDbSession>();
+  readonly #leases = new Set<Lease>();
+  readonly #running = new Set<RunGuard>();
+  #draining = false;
+
+  constructor({ host, settings, relations = [] }: QueryEngineOptions) {
+    this.#parts = {
+      host,
+      relations,
+      settings,
+      statements: new Slots(() => settings().max_concurrent),
+      engineCalls: new Slots(() => maxEngineCalls),
+      running: this.#running,
+      refuseDraining: () => this.#refuseDraining(),
+    };
+    this.#connections = new QueryConnections(host, settings().allowed_functions);
+    this.#runner = new StatementRunner(this.#parts, () => this.#lease());
+    host.onClose(() => this.#letGo());
+  }
+
+  prepare(sql: string, context: QueryContext): Promise<PreparedQuery> {
+    return this.#runner.prepare(sql, context);
+  }
+
+  run(sql: string, parameters: QueryParameters, context: QueryContext): Promise<QueryResult> {
+    return this.#runner.run(sql, parameters, context);
+  }
+
+  runUpdate(sql: string, parameters: QueryParameters, context: QueryContext): Promise<number> {
+    return this.#runner.runUpdate(sql, parameters, context);
+  }
+
+  listTables(context: QueryContext): Promise<readonly CatalogTable[]> {
+    return this.#runner.listTables(context);
+  }
+
+  listSchemas(context: QueryContext): Promise<readonly CatalogSchema[]> {
+    return this.#runner.listSchemas(context);
+  }
+
+  listKeys(context: QueryContext): Promise<readonly TableKey[]> {
+    return this.#runner.listKeys(context);
+  }
+
+  describeTable(table: CatalogName, context: QueryContext): Promise<ArrowSchema> {
+    return this.#runner.describeTable(table, context);
+  }
+
+  async openSession(): Promise<QuerySession> {
+    this.#refuseDraining();
+    if (this.#sessions.size >= this.#parts.settings().max_sessions) {
+      throw new ArrowportError('OVERLOADED', 'As many sessions are open as may be (query.max_sessions).', {
+        details: { limit: 'query.max_sessions', retryAfterMs: 5000 },
+      });
+    }
+    const session: DuckDbSession = new DuckDbSession({
+      parts: this.#parts,
+      connections: this.#connections,
+      lease: () => this.#lease(),
+      closed: () => this.#sessions.delete(session),
+    });
+    this.#sessions.add(session);
+    return session;
+  }
+
+  setDraining(): void {
+    this.#draining = true;
+  }
+
+  async close(): Promise<void> {
+    this.#draining = true;
+    await this.#letGo();
+  }
+
+  #refuseDraining(): void {
+    if (!this.#draining) return;
+    throw new ArrowportError('SHUTTING_DOWN', 'The server is shutting down.', {
+      details: { retryAfterMs: 1000 },
+    });
+  }
+
+  /** A connection for one statement outside of sessions. */
+  async #lease(): Promise<Lease> {
+    const used = await this.#connections.acquire();
+    const lease: Lease = {
+      ...used,
+      schema: 'main',
+      inSession: false,
+      inTransaction: false,
+      end: async (broken) => {
+        // The next statement is what makes DuckDB let go of a result that was not read to its end.
+        const clean = !broken || (await settles(used.connection.run('SELECT 1')));
+        if (clean) this.#connections.release(used);
+        else used.connection.closeSync();
+        this.#leases.delete(lease);
+      },
+    };
+    this.#leases.add(lease);
+    return lease;
+  }
+
+  /** Stops what runs and closes every connection: the database is about to close. */
+  async #letGo(): Promise<void> {
+    const reason = new ArrowportError('SHUTTING_DOWN', 'The database is being closed.', {
+      details: { retryAfterMs: 1000 },
+    });
+    for (const guard of [...this.#running]) guard.stop(reason);
+    await Promise.all([...this.#sessions].map((session) => session.close()));
+    const until = Date.now() + closePatienceMs;
+    while (this.#leases.size > 0 && Date.now() < until) await pause(10);
+    this.#connections.closeIdle();
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
+
+async function settles(work: Promise<unknown>): Promise<boolean> {
+  try {
+    await work;
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,37 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import type { Caller } from '../../../core/auth.ts';
+import type { QueryAccess, StatementKind } from '../../../core/query.ts';
+import type { TableName } from '../../../core/route.ts';
+import { ArrowportError } from '../../../errors.ts';
+import type { DatabaseRules } from './database-rules.ts';
+import type { EditedSql } from './edited-sql.ts';
+import type { RelationSource } from './relation-source.ts';
+
+/** Whose statement it is, and what it may meet. */
+export interface GateContext {
+  /** A connection that nothing runs on. */
+  readonly connection: DuckDBConnection;
+  readonly rules: DatabaseRules;
+  readonly access: QueryAccess;
+  readonly caller: Caller;
+  /** Tables that first loads have made and not yet committed. */
+  readonly pending: readonly TableName[];
+  /** The schema that unqualified names belong to. */
+  readonly schema: string;
+  /** Whether temporary objects have a session to live in. */
+  readonly inSession: boolean;
+  readonly relations: readonly RelationSource[];
+}
+
+/** A statement that may be prepared and run. */
+export interface AdmittedStatement {
+  readonly kind: StatementKind;
+  readonly sql: EditedSql;
+  /** Whether it is an EXPLAIN, whose result has no table expression. */
+  readonly explains: boolean;
+}
+
+/** A call holds one statement. */
+export function severalStatements(): ArrowportError {
+  return new ArrowportError('QUERY_FORBIDDEN', 'A call holds one statement, and this one holds several.');
+}

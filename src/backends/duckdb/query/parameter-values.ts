@@ -1,0 +1,257 @@
+import {
+  BIGINT,
+  BLOB,
+  BOOLEAN,
+  blobValue,
+  DATE,
+  DECIMAL,
+  DOUBLE,
+  DuckDBDateValue,
+  DuckDBDecimalValue,
+  DuckDBIntervalValue,
+  DuckDBTimestampMillisecondsValue,
+  DuckDBTimestampNanosecondsValue,
+  DuckDBTimestampSecondsValue,
+  DuckDBTimestampTZValue,
+  DuckDBTimestampValue,
+  DuckDBTimeValue,
+  type DuckDBType,
+  type DuckDBValue,
+  FLOAT,
+  HUGEINT,
+  INTEGER,
+  INTERVAL,
+  LIST,
+  listValue,
+  SMALLINT,
+  SQLNULL,
+  STRUCT,
+  structValue,
+  TIME,
+  TIMESTAMP,
+  TIMESTAMP_MS,
+  TIMESTAMP_NS,
+  TIMESTAMP_S,
+  TIMESTAMPTZ,
+  TINYINT,
+  UBIGINT,
+  UINTEGER,
+  USMALLINT,
+  UTINYINT,
+  VARCHAR,
+} from '@duckdb/node-api';
+import {
+  type Cell,
+  type IntervalCell,
+  type ListCell,
+  readCell,
+  type StructCell,
+} from '../../../arrow/cell-values.ts';
+import type { ArrayData } from '../../../core/array-data.ts';
+import type { ParameterValue } from '../../../core/query.ts';
+import { type ArrowField, describeType, type TimeUnit } from '../../../core/schema.ts';
+import { ArrowportError } from '../../../errors.ts';
+
+/** A value with the type that it is bound as. */
+export interface TypedValue {
+  readonly value: DuckDBValue;
+  readonly type: DuckDBType;
+}
+
+const int32 = 2 ** 31;
+const int64 = 2n ** 63n;
+
+/** How a value of JavaScript is bound. */
+export function fromParameterValue(value: ParameterValue): TypedValue {
+  if (value === null) return { value, type: SQLNULL };
+  if (typeof value === 'boolean') return { value, type: BOOLEAN };
+  if (typeof value === 'string') return { value, type: VARCHAR };
+  if (typeof value === 'bigint') {
+    return { value, type: value >= -int64 && value < int64 ? BIGINT : HUGEINT };
+  }
+  if (typeof value === 'number') return fromNumber(value);
+  if (value instanceof Date) {
+    return { value: new DuckDBTimestampTZValue(BigInt(value.getTime()) * 1000n), type: TIMESTAMPTZ };
+  }
+  if (value instanceof Uint8Array) return { value: blobValue(value), type: BLOB };
+  if (isList(value)) return fromList(value.map(fromParameterValue));
+  return fromStruct(Object.entries(value).map(([name, member]) => [name, fromParameterValue(member)]));
+}
+
+function isList(value: object): value is readonly ParameterValue[] {
+  return Array.isArray(value);
+}
+
+function fromNumber(value: number): TypedValue {
+  if (!Number.isSafeInteger(value)) return { value, type: DOUBLE };
+  if (value >= -int32 && value < int32) return { value, type: INTEGER };
+  return { value: BigInt(value), type: BIGINT };
+}
+
+function fromList(items: readonly TypedValue[]): TypedValue {
+  const type = items.find((item) => item.type !== SQLNULL)?.type ?? SQLNULL;
+  const wider = items.some((item) => item.type === DOUBLE)
+    ? DOUBLE
+    : items.some((item) => item.type === BIGINT)
+      ? BIGINT
+      : type;
+  const isNumeric = type === INTEGER || type === BIGINT || type === DOUBLE;
+  const common = isNumeric ? wider : type;
+  return { value: listValue(items.map((item) => convertNumber(item.value, common))), type: LIST(common) };
+}
+
+function convertNumber(value: DuckDBValue, type: DuckDBType): DuckDBValue {
+  if (type === DOUBLE && typeof value === 'bigint') return Number(value);
+  if (type === BIGINT && typeof value === 'number') return BigInt(value);
+  return value;
+}
+
+function fromStruct(entries: readonly (readonly [string, TypedValue])[]): TypedValue {
+  return {
+    value: structValue(Object.fromEntries(entries.map(([name, { value }]) => [name, value]))),
+    type: STRUCT(Object.fromEntries(entries.map(([name, { type }]) => [name, type]))),
+  };
+}
+
+/** How the value in a row of an Arrow array is bound. Throws TYPE_UNSUPPORTED for types that are not bound. */
+export function fromArrow(array: ArrayData, row: number): TypedValue {
+  const cell = readCell(array, row);
+  const type = boundType(array.field);
+  if (cell === null) return { value: null, type };
+  return { value: toDuckDb(array.field, cell), type };
+}
+
+function boundType(field: ArrowField): DuckDBType {
+  const { type } = field;
+  switch (type.kind) {
+    case 'null':
+      return SQLNULL;
+    case 'bool':
+      return BOOLEAN;
+    case 'int':
+      return (type.signed ? signedTypes : unsignedTypes)[type.bitWidth];
+    case 'float':
+      return type.bitWidth === 64 ? DOUBLE : FLOAT;
+    case 'utf8':
+    case 'large-utf8':
+    case 'utf8-view':
+      return VARCHAR;
+    case 'binary':
+    case 'large-binary':
+    case 'binary-view':
+    case 'fixed-size-binary':
+      return BLOB;
+    case 'date':
+      return DATE;
+    case 'time':
+      return TIME;
+    case 'timestamp':
+      return type.timezone === null ? timestampTypes[type.unit] : TIMESTAMPTZ;
+    case 'duration':
+    case 'interval':
+      return INTERVAL;
+    case 'decimal':
+      return DECIMAL(type.precision, type.scale);
+    case 'list':
+    case 'large-list':
+    case 'fixed-size-list':
+    case 'list-view':
+    case 'large-list-view':
+      return LIST(boundType(childOf(field)));
+    case 'struct':
+      return STRUCT(Object.fromEntries(field.children.map((child) => [child.name, boundType(child)])));
+    default:
+      throw unsupported(field);
+  }
+}
+
+const signedTypes = { 8: TINYINT, 16: SMALLINT, 32: INTEGER, 64: BIGINT };
+const unsignedTypes = { 8: UTINYINT, 16: USMALLINT, 32: UINTEGER, 64: UBIGINT };
+const timestampTypes: Record<TimeUnit, DuckDBType> = {
+  second: TIMESTAMP_S,
+  millisecond: TIMESTAMP_MS,
+  microsecond: TIMESTAMP,
+  nanosecond: TIMESTAMP_NS,
+};
+
+function toDuckDb(field: ArrowField, cell: NonNullable<Cell>): DuckDBValue {
+  if (cell instanceof Uint8Array) return blobValue(cell);
+  if (typeof cell === 'object') return toNested(field, cell);
+  if (typeof cell === 'number' || typeof cell === 'bigint') return toScalar(field, cell);
+  return cell;
+}
+
+function toNested(field: ArrowField, cell: ListCell | StructCell | IntervalCell): DuckDBValue {
+  switch (cell.kind) {
+    case 'list': {
+      const rows = Array.from({ length: cell.to - cell.from }, (_, index) => cell.from + index);
+      return listValue(rows.map((row) => fromArrow(cell.array, row).value));
+    }
+    case 'struct':
+      return structValue(
+        Object.fromEntries(cell.arrays.map((array) => [array.field.name, fromArrow(array, cell.row).value])),
+      );
+    case 'interval':
+      return new DuckDBIntervalValue(
+        cell.months,
+        cell.days,
+        toMicroseconds(field, cell.nanoseconds, 'nanosecond'),
+      );
+  }
+}
+
+function toScalar(field: ArrowField, value: number | bigint): DuckDBValue {
+  const { type } = field;
+  switch (type.kind) {
+    case 'date':
+      return new DuckDBDateValue(
+        type.unit === 'day' ? Number(value) : Math.floor(Number(value) / 86_400_000),
+      );
+    case 'time':
+      return new DuckDBTimeValue(toMicroseconds(field, BigInt(value), type.unit));
+    case 'timestamp':
+      return toTimestamp(field, BigInt(value), type.unit, type.timezone !== null);
+    case 'duration':
+      return new DuckDBIntervalValue(0, 0, toMicroseconds(field, BigInt(value), type.unit));
+    case 'decimal':
+      return new DuckDBDecimalValue(BigInt(value), type.precision, type.scale);
+    default:
+      return value;
+  }
+}
+
+function toTimestamp(field: ArrowField, ticks: bigint, unit: TimeUnit, zoned: boolean): DuckDBValue {
+  if (zoned) return new DuckDBTimestampTZValue(toMicroseconds(field, ticks, unit));
+  switch (unit) {
+    case 'second':
+      return new DuckDBTimestampSecondsValue(ticks);
+    case 'millisecond':
+      return new DuckDBTimestampMillisecondsValue(ticks);
+    case 'microsecond':
+      return new DuckDBTimestampValue(ticks);
+    case 'nanosecond':
+      return new DuckDBTimestampNanosecondsValue(ticks);
+  }
+}
+
+function toMicroseconds(field: ArrowField, ticks: bigint, unit: TimeUnit): bigint {
+  if (unit === 'second') return ticks * 1_000_000n;
+  if (unit === 'millisecond') return ticks * 1000n;
+  if (unit === 'microsecond') return ticks;
+  if (ticks % 1000n !== 0n) throw unsupported(field);
+  return ticks / 1000n;
+}
+
+function childOf(field: ArrowField): ArrowField {
+  const [child] = field.children;
+  if (child === undefined) throw unsupported(field);
+  return child;
+}
+
+function unsupported(field: ArrowField): ArrowportError {
+  return new ArrowportError(
+    'TYPE_UNSUPPORTED',
+    `The parameter ${JSON.stringify(field.name)} of type ${describeType(field)} has a value that DuckDB cannot hold exactly.`,
+    { details: { column: field.name } },
+  );
+}

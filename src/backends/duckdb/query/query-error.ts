@@ -1,0 +1,128 @@
+import { ArrowportError, type ErrorCode } from '../../../errors.ts';
+
+/** What DuckDB says went wrong, as it says it under `errors_as_json`. */
+interface EngineError {
+  readonly exception_type?: string;
+  readonly exception_message?: string;
+  readonly error_subtype?: string;
+  /** Bytes from the start of the statement. */
+  readonly position?: string;
+  readonly type?: string;
+  readonly name?: string;
+}
+
+/** The statement that an error is about, to tell characters from bytes. */
+export interface ErrorScene {
+  readonly sql: string;
+  /** Where a byte of the text that DuckDB was given stands in what the client sent; null where it does not. */
+  locate?(byte: number): number | null;
+}
+
+interface Rule {
+  readonly type: RegExp;
+  readonly message?: RegExp;
+  readonly code: ErrorCode;
+  /** What the client reads; DuckDB's own message when left out. */
+  readonly text?: string;
+}
+
+const rules: readonly Rule[] = [
+  { type: /^INTERRUPT$/i, code: 'CANCELLED', text: 'The query was stopped.' },
+  {
+    type: /^(Catalog|Binder)$/,
+    message: /^(Table|View|Schema|Catalog) (?!Function).*does not exist/,
+    code: 'TABLE_NOT_FOUND',
+  },
+  { type: /^Catalog$/, message: /^(Table|View).* already exists/, code: 'TABLE_EXISTS' },
+  {
+    type: /^Permission$/,
+    code: 'QUERY_FORBIDDEN',
+    text: 'SQL reaches no files, no network and no settings here.',
+  },
+  {
+    type: /^TransactionContext$/,
+    message: /onflict/,
+    code: 'COMMIT_CONFLICT',
+    text: 'Another transaction changed the same rows or the same table.',
+  },
+  { type: /^Out of Memory$/, code: 'OVERLOADED', text: 'DuckDB has no memory left for this query.' },
+  { type: /^IO$/, code: 'BACKEND_UNAVAILABLE', text: 'The database cannot read or write its files.' },
+  { type: /^(FATAL|INTERNAL)$/i, code: 'INTERNAL', text: 'The database failed on this query.' },
+];
+
+/** Whether DuckDB stopped because it was told to. */
+export function isInterrupt(thrown: unknown): boolean {
+  return thrown instanceof Error && readEngineError(thrown.message)?.exception_type === 'INTERRUPT';
+}
+
+/**
+ * The error of the table for what DuckDB threw at a statement: QUERY_INVALID with DuckDB's message and position unless a
+ * better one fits. What DuckDB did not throw becomes INTERNAL.
+ */
+export function toQueryError(thrown: unknown, scene: ErrorScene): ArrowportError {
+  if (thrown instanceof ArrowportError) return thrown;
+  const engine = readEngineError(thrown instanceof Error ? thrown.message : String(thrown));
+  if (engine === null) {
+    return new ArrowportError('INTERNAL', 'The database failed on this query.', { cause: thrown });
+  }
+  return describeEngineError(engine, scene, thrown);
+}
+
+/** The same for an error that DuckDB describes in JSON, as `json_serialize_sql` does. */
+export function describeEngineError(engine: EngineError, scene: ErrorScene, cause: unknown): ArrowportError {
+  const type = engine.exception_type ?? '';
+  const message = (engine.exception_message ?? '').trim();
+  const rule = rules.find(
+    (candidate) => candidate.type.test(type) && (candidate.message?.test(message) ?? true),
+  );
+  const position = engine.position === undefined ? null : toPosition(Number(engine.position), scene);
+  const text = rule?.text ?? `${type === '' ? 'Query' : type} Error: ${shorten(message)}`;
+  return new ArrowportError(rule?.code ?? 'QUERY_INVALID', text, {
+    cause,
+    details: {
+      ...(position === null || rule?.text !== undefined ? {} : { position }),
+      ...(rule?.code === 'OVERLOADED' ? { retryAfterMs: 1000 } : {}),
+    },
+  });
+}
+
+/** DuckDB writes some errors with their kind before the JSON, and some without JSON. */
+function readEngineError(message: string): EngineError | null {
+  const start = message.indexOf('{"exception_type"');
+  if (start >= 0) {
+    try {
+      return JSON.parse(message.slice(start)) as EngineError;
+    } catch {
+      return null;
+    }
+  }
+  const [, type, text] = /^([A-Z][A-Za-z ]*?) Error: ([\s\S]*)$/.exec(message) ?? [];
+  return type === undefined ? null : { exception_type: type, exception_message: text ?? '' };
+}
+
+/** The 1-based character at a byte. */
+function toPosition(byte: number, { sql, locate }: ErrorScene): number | null {
+  if (!Number.isInteger(byte) || byte < 0) return null;
+  const original = locate === undefined ? byte : locate(byte);
+  if (original === null) return null;
+  return positionOf(sql, original);
+}
+
+/** The 1-based character of a text that starts at this byte of its UTF-8 form. */
+export function positionOf(sql: string, byte: number): number {
+  return [...Buffer.from(sql, 'utf8').subarray(0, byte).toString('utf8')].length + 1;
+}
+
+function shorten(message: string): string {
+  return message.length > 2000 ? `${message.slice(0, 2000)}…` : message;
+}
+
+/** What DuckDB threw, in the words that it has without JSON. */
+export function plainMessage(thrown: unknown): unknown {
+  if (!(thrown instanceof Error) || thrown instanceof ArrowportError) return thrown;
+  const engine = readEngineError(thrown.message);
+  if (engine === null) return thrown;
+  return new Error(`${engine.exception_type ?? 'Unknown'} Error: ${engine.exception_message ?? ''}`, {
+    cause: thrown,
+  });
+}

@@ -1,0 +1,21 @@
+import type { TableName } from '../../../core/route.ts';
+import type { Database } from '../database.ts';
+
+/** The open database as queries see it. */
+export interface QueryDatabase {
+  readonly database: Database;
+  /** Tables that first loads have made and not yet committed. */
+  pendingTables(): readonly TableName[];
+  /** To be told when SQL may have changed the columns of tables. */
+  tablesChanged(): void;
+}
+
+/** What the query engine needs of the backend that owns the database. */
+export interface QueryHost {
+  /** The database that is open now. Throws BACKEND_UNAVAILABLE while it is being opened again. */
+  open(): Promise<QueryDatabase>;
+  /** Calls back before the database closes; queries must have let go of it when the promise resolves. */
+  onClose(listener: () => Promise<void>): void;
+  /** To be told what DuckDB threw, in DuckDB's plain words: it may have to be opened again, or need more memory. */
+  noteFailure(thrown: unknown): void;
+}

@@ -1,0 +1,31 @@
+import type { Caller } from '../../../core/auth.ts';
+import type { CatalogTable } from '../../../core/query.ts';
+import type { TreeNode } from './statement-tree.ts';
+
+/** A table of another backend, as a statement names it. */
+export type RelationRequest =
+  | { readonly kind: 'table'; readonly name: string; readonly caller: Caller }
+  | {
+      readonly kind: 'function';
+      readonly name: string;
+      /** The call as DuckDB's parser writes it: its arguments are `children`. */
+      readonly call: TreeNode;
+      readonly caller: Caller;
+    };
+
+/**
+ * Tables that live outside of DuckDB and are named in SQL as `<catalog>.<table>`, or by a table function. The gate
+ * replaces each by what `resolve` answers, before the statement is prepared.
+ */
+export interface RelationSource {
+  readonly catalog: string;
+  /** Names, in lower case, of the table functions that are this source's. */
+  readonly functions: ReadonlySet<string>;
+  /**
+   * SQL that stands where a table stands: a subquery in parentheses, a call, or a quoted name. It is not checked again, and
+   * may hold nothing of the client's but as literals. Throws TABLE_NOT_FOUND, VERSION_NOT_FOUND, FORBIDDEN.
+   */
+  resolve(request: RelationRequest): Promise<string>;
+  /** The tables that the caller may name. */
+  list?(caller: Caller): Promise<readonly CatalogTable[]>;
+}

@@ -1,0 +1,95 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import type { QueryContext } from '../../../core/query.ts';
+import { ArrowportError } from '../../../errors.ts';
+
+/** How often a statement that should stop is told so: it hears it only while it runs. */
+const repeatMs = 20;
+
+/** Watches over one statement: stops it when its time is up or its client is gone. */
+export class RunGuard {
+  readonly #context: QueryContext;
+  readonly #timer: NodeJS.Timeout;
+  #connection: DuckDBConnection | null = null;
+  #repeat: NodeJS.Timeout | undefined;
+  #reason: ArrowportError | null = null;
+  #running = 0;
+  #ended = false;
+  /** Called when the statement is stopped while no call of the engine is under way. */
+  onStop: ((reason: unknown) => void) | null = null;
+
+  constructor(context: QueryContext, serverTimeoutMs: number) {
+    this.#context = context;
+    const timeoutMs = Math.min(serverTimeoutMs, context.timeoutMs ?? serverTimeoutMs);
+    this.#timer = setTimeout(() => this.stop(timeoutError(timeoutMs)), timeoutMs);
+    context.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (context.signal?.aborted === true) this.#onAbort();
+  }
+
+  readonly #onAbort = (): void => this.stop(this.#context.signal?.reason);
+
+  /** What runs on this connection from now on is what is stopped. */
+  watch(connection: DuckDBConnection): void {
+    this.#connection = connection;
+  }
+
+  /** Why the statement was stopped; null while it was not. */
+  get reason(): ArrowportError | null {
+    return this.#reason;
+  }
+
+  /** Throws the reason when the statement was stopped. */
+  check(): void {
+    if (this.#reason !== null) throw this.#reason;
+  }
+
+  /** Runs a call of the engine that can be interrupted. Throws the reason rather than what the interruption threw. */
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    this.check();
+    this.#running += 1;
+    try {
+      const value = await call();
+      this.check();
+      return value;
+    } catch (thrown) {
+      this.check();
+      throw thrown;
+    } finally {
+      this.#running -= 1;
+      if (this.#running === 0) clearInterval(this.#repeat);
+    }
+  }
+
+  /** Stops the statement; the first reason counts. */
+  stop(reason: unknown): void {
+    if (this.#ended || this.#reason !== null) return;
+    this.#reason =
+      reason instanceof ArrowportError
+        ? reason
+        : new ArrowportError('CANCELLED', 'The query was cancelled.', { cause: reason });
+    if (this.#running === 0) {
+      this.onStop?.(this.#reason);
+      return;
+    }
+    this.#connection?.interrupt();
+    this.#repeat = setInterval(() => this.#connection?.interrupt(), repeatMs);
+  }
+
+  /** Whether a call of the engine is under way. */
+  get isRunning(): boolean {
+    return this.#running > 0;
+  }
+
+  /** The statement is over. */
+  end(): void {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    clearInterval(this.#repeat);
+    this.#context.signal?.removeEventListener('abort', this.#onAbort);
+  }
+}
+
+function timeoutError(timeoutMs: number): ArrowportError {
+  return new ArrowportError('QUERY_TIMEOUT', `The query took longer than ${timeoutMs} ms.`, {
+    details: { limit: 'query.timeout_ms' },
+  });
+}

@@ -1,0 +1,236 @@
+import { ArrowportError } from '../../../errors.ts';
+import { foldCase, quoteIdentifier, quoteText } from '../identifier.ts';
+import { internalSchema } from '../table-catalog.ts';
+import { EditedSql } from './edited-sql.ts';
+import type { GateContext } from './gate-context.ts';
+import { findListing, findShow, findStandardListing, type HiddenObjects } from './metadata-views.ts';
+import { positionOf } from './query-error.ts';
+import { readSqlTokens, type SqlToken } from './sql-tokens.ts';
+import {
+  type FunctionReference,
+  readReferences,
+  type StatementReferences,
+  type TableReference,
+} from './statement-tree.ts';
+
+/** Catalogs that no statement may name: those of running loads, and DuckDB's own. */
+const closedCatalogs: ReadonlySet<string> = new Set(['memory', 'system']);
+
+/**
+ * Checks everything that a SELECT reaches, and puts listings that leave the server's own objects out in the place of
+ * DuckDB's. Throws QUERY_FORBIDDEN, TABLE_NOT_FOUND, FORBIDDEN.
+ */
+export async function admitSelect(sql: string, tree: unknown, context: GateContext): Promise<EditedSql> {
+  const gate = new SelectGate(sql, readReferences(tree), context);
+  await gate.check();
+  return gate.edited;
+}
+
+class SelectGate {
+  readonly edited: EditedSql;
+  readonly #sql: string;
+  readonly #references: StatementReferences;
+  readonly #context: GateContext;
+  #hidden: HiddenObjects | null = null;
+  #tokens: readonly SqlToken[] | null = null;
+
+  constructor(sql: string, references: StatementReferences, context: GateContext) {
+    this.edited = new EditedSql(sql);
+    this.#sql = sql;
+    this.#references = references;
+    this.#context = context;
+  }
+
+  async check(): Promise<void> {
+    const { shows, functions, tables } = this.#references;
+    for (const call of functions) await this.#checkFunction(call);
+    for (const table of tables) await this.#checkTable(table);
+    if (shows.length > 0) await this.#replaceShow(shows);
+  }
+
+  async #checkFunction(call: FunctionReference): Promise<void> {
+    const { rules, relations, caller } = this.#context;
+    const source = call.isTable ? relations.find(({ functions }) => functions.has(call.name)) : undefined;
+    if (source !== undefined) {
+      const { name, node } = call;
+      const text = await source.resolve({ kind: 'function', name, call: node, caller });
+      this.#replaceCall(call, text);
+      return;
+    }
+    if (call.isTable) {
+      const listing = findListing(call.name, await this.#hiddenObjects());
+      if (listing !== null) {
+        this.#replaceCall(call, listing);
+        return;
+      }
+    }
+    if (rules.isForbiddenFunction(call.name, call.isTable)) {
+      throw this.#forbidden(`The function ${call.name} may not be called here.`, call.location);
+    }
+  }
+
+  async #checkTable(table: TableReference): Promise<void> {
+    const catalog = foldCase(table.catalog ?? '');
+    const schema = foldCase(table.schema ?? '');
+    if (schema === internalSchema || closedCatalogs.has(catalog) || closedCatalogs.has(schema)) {
+      throw this.#forbidden('The statement names objects that the server keeps for itself.', table.location);
+    }
+    if (schema === 'pg_catalog') {
+      throw this.#forbidden('pg_catalog is not open here; use information_schema.', table.location);
+    }
+    if (schema === 'information_schema') return this.#replaceStandardView(table);
+    const source = this.#context.relations.find((each) => foldCase(each.catalog) === (catalog || schema));
+    if (source !== undefined) {
+      const text = await source.resolve({ kind: 'table', name: table.name, caller: this.#context.caller });
+      this.#replaceTable(table, text);
+      return;
+    }
+    if (schema === '' && this.#context.rules.isOwnView(table.name)) return this.#replaceOwnView(table);
+    this.#checkName(table);
+    if (schema === '' && /[./:*?[\\]/.test(table.name)) await this.#refuseFile(table);
+  }
+
+  /** Names that callers may not use, and tables that no load has committed yet. */
+  #checkName(table: TableReference): void {
+    const { caller, pending, schema: defaultSchema, rules } = this.#context;
+    const given = table.schema ?? defaultSchema;
+    const schema = table.catalog === null && foldCase(given) === foldCase(rules.catalog) ? 'main' : given;
+    const name = foldCase(schema) === 'main' ? table.name : `${schema}.${table.name}`;
+    const isLocal = table.schema === null && this.#references.localNames.has(table.name.toLowerCase());
+    if (!isLocal && isPending(pending, schema, table.name)) {
+      throw new ArrowportError('TABLE_NOT_FOUND', `There is no table ${JSON.stringify(name)}.`, {
+        details: this.#at(table.location),
+      });
+    }
+    if (caller.isUnrestricted || caller.mayUseStream(name)) return;
+    if (isLocal) {
+      throw this.#forbidden(
+        `A common table expression needs a name that ${JSON.stringify(caller.name)} may use.`,
+        table.location,
+      );
+    }
+    throw new ArrowportError(
+      'FORBIDDEN',
+      `${JSON.stringify(caller.name)} may not read ${JSON.stringify(name)}.`,
+    );
+  }
+
+  /** DuckDB would read a table that is not there as a file of that name. */
+  async #refuseFile({ name, location }: TableReference): Promise<void> {
+    if (this.#references.localNames.has(name.toLowerCase())) return;
+    const reader = await this.#context.connection.runAndReadAll(
+      `SELECT 1 FROM duckdb_tables() WHERE lower(table_name) = lower($1)
+       UNION ALL SELECT 1 FROM duckdb_views() WHERE lower(view_name) = lower($1)`,
+      [name],
+    );
+    if (reader.currentRowCount > 0) return;
+    throw this.#forbidden(`There is no table ${JSON.stringify(name)}, and SQL reads no files.`, location);
+  }
+
+  async #replaceStandardView(table: TableReference): Promise<void> {
+    const listing = findStandardListing(foldCase(table.name), await this.#hiddenObjects());
+    if (listing === null) {
+      throw this.#forbidden(`information_schema.${table.name} is not open here.`, table.location);
+    }
+    this.#replaceTable(table, listing);
+  }
+
+  async #replaceOwnView(table: TableReference): Promise<void> {
+    const listing = findListing(foldCase(table.name), await this.#hiddenObjects());
+    if (listing === null || this.#references.localNames.has(foldCase(table.name))) {
+      throw this.#forbidden(`${table.name} belongs to DuckDB and is not open here.`, table.location);
+    }
+    this.#replaceTable(table, listing);
+  }
+
+  async #replaceShow(shows: readonly string[]): Promise<void> {
+    const [what = ''] = shows;
+    const { sql } = this;
+    const text = shows.length === 1 ? findShow(what, sql, await this.#hiddenObjects()) : null;
+    const [first] = readSqlTokens(this.#sql) ?? [];
+    if (text === null || !/^(show|describe|desc)$/.test(first?.value ?? '')) {
+      throw this.#forbidden('Only tables, and what they are made of, are shown here.', null);
+    }
+    this.edited.replace(0, Buffer.byteLength(this.#sql), text);
+  }
+
+  /** Without its end mark, so that it can stand in parentheses. */
+  get sql(): string {
+    return this.#sql.replace(/[\s;]+$/, '');
+  }
+
+  #replaceTable(table: TableReference, text: string): void {
+    const tokens = this.#tokensFrom(table.location);
+    let count = 1;
+    while (tokens[count]?.value === '.' && tokens[count]?.kind === 'symbol') count += 2;
+    this.#replace(tokens, count, table.alias === null ? `${text} AS ${quoteIdentifier(table.name)}` : text);
+  }
+
+  #replaceCall(call: FunctionReference, text: string): void {
+    const tokens = this.#tokensFrom(call.location);
+    let count = 0;
+    let depth = 0;
+    do {
+      const token = tokens[count];
+      if (token?.kind === 'symbol' && token.value === '(') depth += 1;
+      if (token?.kind === 'symbol' && token.value === ')') depth -= 1;
+      count += 1;
+    } while (count < tokens.length && (depth > 0 || tokens[count - 1]?.value !== ')'));
+    this.#replace(tokens, count, call.alias === null ? `${text} AS ${quoteIdentifier(call.name)}` : text);
+  }
+
+  #replace(tokens: readonly SqlToken[], count: number, text: string): void {
+    const first = tokens[0];
+    const last = tokens[count - 1];
+    if (first === undefined || last === undefined) throw unreadable();
+    const bytes = (end: number) => Buffer.byteLength(this.#sql.slice(0, end));
+    this.edited.replace(bytes(first.start), bytes(last.end), text);
+  }
+
+  #tokensFrom(location: number | null): readonly SqlToken[] {
+    this.#tokens ??= readSqlTokens(this.#sql);
+    if (location === null || this.#tokens === null) throw unreadable();
+    const start = Buffer.from(this.#sql, 'utf8').subarray(0, location).toString('utf8').length;
+    const index = this.#tokens.findIndex((token) => token.start === start);
+    if (index < 0) throw unreadable();
+    return this.#tokens.slice(index);
+  }
+
+  async #hiddenObjects(): Promise<HiddenObjects> {
+    if (this.#hidden !== null) return this.#hidden;
+    const { rules, pending, caller, connection } = this.#context;
+    const hidden = pending.map(({ schema, name }) => ({ schema: schema ?? 'main', name }));
+    if (!caller.isUnrestricted) {
+      const reader = await connection.runAndReadAll(
+        `SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ${quoteText(rules.catalog)}
+         UNION ALL SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = ${quoteText(rules.catalog)} AND NOT internal`,
+      );
+      for (const [schema, name] of reader.getRows().map((row) => row.map(String))) {
+        if (schema === undefined || name === undefined) continue;
+        if (!caller.mayUseStream(schema === 'main' ? name : `${schema}.${name}`))
+          hidden.push({ schema, name });
+      }
+    }
+    this.#hidden = { catalog: rules.catalog, tables: hidden };
+    return this.#hidden;
+  }
+
+  #forbidden(text: string, location: number | null): ArrowportError {
+    return new ArrowportError('QUERY_FORBIDDEN', text, { details: this.#at(location) });
+  }
+
+  #at(location: number | null): { position?: number } {
+    return location === null ? {} : { position: positionOf(this.#sql, location) };
+  }
+}
+
+function isPending(pending: GateContext['pending'], schema: string, name: string): boolean {
+  return pending.some(
+    (table) =>
+      foldCase(table.name) === foldCase(name) && foldCase(table.schema ?? 'main') === foldCase(schema),
+  );
+}
+
+function unreadable(): ArrowportError {
+  return new ArrowportError('QUERY_FORBIDDEN', 'The statement is written in a way that is not open here.');
+}

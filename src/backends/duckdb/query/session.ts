@@ -1,0 +1,268 @@
+import type { Load } from '../../../core/backend.ts';
+import type {
+  CatalogName,
+  CatalogSchema,
+  CatalogTable,
+  PreparedQuery,
+  QueryContext,
+  QueryParameters,
+  QueryResult,
+  QuerySession,
+  SessionLoadRequest,
+  TableKey,
+} from '../../../core/query.ts';
+import type { ArrowSchema } from '../../../core/schema.ts';
+import { ArrowportError } from '../../../errors.ts';
+import { foldCase, quoteIdentifier, quoteText } from '../identifier.ts';
+import { internalSchema } from '../table-catalog.ts';
+import type { EngineParts, Lease } from './engine-parts.ts';
+import type { QueryConnection, QueryConnections } from './query-connection.ts';
+import { plainMessage, toQueryError } from './query-error.ts';
+import { StatementRunner } from './query-runner.ts';
+import type { RunGuard } from './run-guard.ts';
+
+/** How long a statement waits for the result of an earlier one to be read, before it takes its place. */
+const patienceMs = 5_000;
+
+export interface SessionOptions {
+  readonly parts: EngineParts;
+  readonly connections: QueryConnections;
+  /** A connection for a statement that needs nothing of the session. */
+  lease(): Promise<Lease>;
+  closed(): void;
+}
+
+/**
+ * A session on a connection of its own, which it takes when it first has something to keep: a transaction, temporary
+ * objects, settings. Until then its statements run beside each other like those outside of sessions.
+ */
+export class DuckDbSession implements QuerySession {
+  readonly #options: SessionOptions;
+  readonly #runner: StatementRunner;
+  readonly #values = new Map<string, string>();
+  #own: QueryConnection | null = null;
+  #schema = 'main';
+  #inTransaction = false;
+  #closed = false;
+  /** The statement that has the connection, and when it gives it back. */
+  #current: { readonly guard: Pick<RunGuard, 'stop'>; readonly ended: Promise<void> } | null = null;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#runner = new StatementRunner(options.parts, (_, guard, sql) => this.#lease(guard, sql));
+  }
+
+  get isInTransaction(): boolean {
+    return this.#inTransaction;
+  }
+
+  prepare(sql: string, context: QueryContext): Promise<PreparedQuery> {
+    return this.#runner.prepare(sql, this.#bounded(context));
+  }
+
+  run(sql: string, parameters: QueryParameters, context: QueryContext): Promise<QueryResult> {
+    return this.#runner.run(sql, parameters, this.#bounded(context));
+  }
+
+  runUpdate(sql: string, parameters: QueryParameters, context: QueryContext): Promise<number> {
+    return this.#runner.runUpdate(sql, parameters, this.#bounded(context));
+  }
+
+  listTables(context: QueryContext): Promise<readonly CatalogTable[]> {
+    return this.#runner.listTables(context);
+  }
+
+  listSchemas(context: QueryContext): Promise<readonly CatalogSchema[]> {
+    return this.#runner.listSchemas(context);
+  }
+
+  listKeys(context: QueryContext): Promise<readonly TableKey[]> {
+    return this.#runner.listKeys(context);
+  }
+
+  describeTable(table: CatalogName, context: QueryContext): Promise<ArrowSchema> {
+    return this.#runner.describeTable(table, context);
+  }
+
+  async begin(): Promise<void> {
+    if (this.#inTransaction) throw new ArrowportError('QUERY_INVALID', 'A transaction is open already.');
+    await this.#command('BEGIN TRANSACTION');
+    this.#inTransaction = true;
+  }
+
+  async commit(): Promise<void> {
+    this.#refuseWithoutTransaction();
+    try {
+      await this.#command('COMMIT');
+    } catch (thrown) {
+      await this.#command('ROLLBACK').catch(() => undefined);
+      this.#inTransaction = false;
+      if (thrown instanceof ArrowportError && /^(INTERNAL|BACKEND_UNAVAILABLE)$/.test(thrown.code)) {
+        throw new ArrowportError('COMMIT_UNKNOWN', 'The database failed while it committed.', {
+          cause: thrown,
+        });
+      }
+      throw thrown;
+    }
+    this.#inTransaction = false;
+    this.#own?.database.tablesChanged();
+  }
+
+  async rollback(): Promise<void> {
+    this.#refuseWithoutTransaction();
+    this.#current?.guard.stop(new ArrowportError('CANCELLED', 'The transaction was rolled back.'));
+    try {
+      await this.#command('ROLLBACK');
+    } finally {
+      this.#inTransaction = false;
+      this.#own?.database.tablesChanged();
+    }
+  }
+
+  async setOption(name: string, value: string | null): Promise<'set' | 'unknown-name' | 'invalid-value'> {
+    switch (name) {
+      case 'catalog': {
+        const catalog = (await this.#takeOwn()).rules.catalog;
+        return value === null || foldCase(value) === foldCase(catalog) ? 'set' : 'invalid-value';
+      }
+      case 'schema':
+        return this.#setSchema(value ?? 'main');
+      case 'time_zone':
+        return this.#setTimeZone(value);
+      case 'timeout_ms':
+        if (value !== null && !/^[1-9]\d{0,9}$/.test(value)) return 'invalid-value';
+        if (value === null) this.#values.delete(name);
+        else this.#values.set(name, value);
+        return 'set';
+      default:
+        return 'unknown-name';
+    }
+  }
+
+  async options(): Promise<ReadonlyMap<string, string>> {
+    const own = await this.#takeOwn();
+    return new Map([['catalog', own.rules.catalog], ['schema', this.#schema], ...this.#values]);
+  }
+
+  beginLoad(_request: SessionLoadRequest): Promise<Load> {
+    throw new ArrowportError('OPTION_INVALID', 'Loads do not run inside sessions.');
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#current?.guard.stop(new ArrowportError('CANCELLED', 'The session was closed.'));
+    await this.#current?.ended;
+    const own = this.#own;
+    this.#own = null;
+    if (own !== null) {
+      if (this.#inTransaction) await own.connection.run('ROLLBACK').catch(() => undefined);
+      own.connection.closeSync();
+    }
+    this.#options.closed();
+  }
+
+  #bounded(context: QueryContext): QueryContext {
+    const own = Number(this.#values.get('timeout_ms') ?? Number.POSITIVE_INFINITY);
+    const timeoutMs = Math.min(own, context.timeoutMs ?? Number.POSITIVE_INFINITY);
+    return Number.isFinite(timeoutMs) ? { ...context, timeoutMs } : context;
+  }
+
+  async #setSchema(schema: string): Promise<'set' | 'invalid-value'> {
+    if (foldCase(schema) === internalSchema) return 'invalid-value';
+    const { rules } = await this.#takeOwn();
+    const found = await this.#command(
+      `SELECT schema_name FROM duckdb_schemas() WHERE database_name = ${quoteText(rules.catalog)} AND lower(schema_name) = lower(${quoteText(schema)})`,
+    );
+    const [[name] = []] = found;
+    if (name === undefined) return 'invalid-value';
+    await this.#command(`USE ${quoteIdentifier(rules.catalog)}.${quoteIdentifier(String(name))}`);
+    this.#schema = String(name);
+    return 'set';
+  }
+
+  async #setTimeZone(value: string | null): Promise<'set' | 'invalid-value'> {
+    await this.#takeOwn();
+    try {
+      await this.#command(value === null ? 'RESET TimeZone' : `SET SESSION TimeZone = ${quoteText(value)}`);
+    } catch {
+      return 'invalid-value';
+    }
+    if (value === null) this.#values.delete('time_zone');
+    else this.#values.set('time_zone', value);
+    return 'set';
+  }
+
+  #refuseWithoutTransaction(): void {
+    if (!this.#inTransaction) throw new ArrowportError('HANDLE_NOT_FOUND', 'No transaction is open.');
+  }
+
+  async #lease(guard: RunGuard, sql: string): Promise<Lease> {
+    this.#refuseClosed();
+    if (this.#own === null && !/\btemp/i.test(sql)) {
+      return { ...(await this.#options.lease()), inSession: true };
+    }
+    const own = await this.#takeOwn();
+    const end = await this.#takeTurn(guard);
+    return {
+      ...own,
+      schema: this.#schema,
+      inSession: true,
+      inTransaction: this.#inTransaction,
+      end: async (broken) => {
+        if (broken && !this.#closed) await own.connection.run('SELECT 1').catch(() => undefined);
+        end();
+      },
+    };
+  }
+
+  async #takeOwn(): Promise<QueryConnection> {
+    this.#refuseClosed();
+    this.#own ??= await this.#options.connections.open();
+    return this.#own;
+  }
+
+  /** Resolves when the connection is free; a result that nobody reads is broken off for it. */
+  async #takeTurn(guard: Pick<RunGuard, 'stop'>): Promise<() => void> {
+    while (this.#current !== null) {
+      const { guard: holder, ended } = this.#current;
+      const timer = setTimeout(
+        () =>
+          holder.stop(
+            new ArrowportError(
+              'CANCELLED',
+              'A later statement of the session took the place of this result.',
+            ),
+          ),
+        patienceMs,
+      );
+      await ended;
+      clearTimeout(timer);
+      this.#refuseClosed();
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#current = { guard, ended: promise };
+    return () => {
+      this.#current = null;
+      resolve();
+    };
+  }
+
+  /** Runs a statement of the session's own. */
+  async #command(sql: string): Promise<unknown[][]> {
+    const own = await this.#takeOwn();
+    const end = await this.#takeTurn({ stop: () => undefined });
+    try {
+      return (await own.connection.runAndReadAll(sql)).getRows();
+    } catch (thrown) {
+      this.#options.parts.host.noteFailure(plainMessage(thrown));
+      throw toQueryError(thrown, { sql });
+    } finally {
+      end();
+    }
+  }
+
+  #refuseClosed(): void {
+    if (this.#closed) throw new ArrowportError('HANDLE_NOT_FOUND', 'The session is closed.');
+  }
+}

@@ -1,0 +1,81 @@
+import { ArrowportError } from '../../../errors.ts';
+
+const patienceMs = 10_000;
+/** How many may wait for each that may run. */
+const waitersPerSlot = 16;
+
+/** Bounds how many of something run at once; who comes later waits in line. */
+export class Slots {
+  readonly #limit: () => number;
+  readonly #waiting: (() => void)[] = [];
+  #taken = 0;
+
+  constructor(limit: () => number) {
+    this.#limit = limit;
+  }
+
+  /** Resolves with the function that gives the slot back. Throws OVERLOADED, and the reason of `signal`. */
+  async acquire(signal?: AbortSignal): Promise<() => void> {
+    signal?.throwIfAborted();
+    if (this.#taken >= this.#limit()) await this.#wait(signal);
+    else this.#taken += 1;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#giveBack();
+    };
+  }
+
+  /** Runs in a slot, waiting for it without bound. */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#taken >= this.#limit()) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+      });
+    } else this.#taken += 1;
+    try {
+      return await work();
+    } finally {
+      this.#giveBack();
+    }
+  }
+
+  /** Whoever waits takes the slot over. */
+  #giveBack(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#taken -= 1;
+    else next();
+  }
+
+  async #wait(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#waiting.length >= this.#limit() * waitersPerSlot) throw overloaded();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiting.push(resolve);
+    const leave = (reason: unknown) => {
+      const index = this.#waiting.indexOf(resolve);
+      if (index < 0) return;
+      this.#waiting.splice(index, 1);
+      reject(reason);
+    };
+    const timer = setTimeout(() => leave(overloaded()), patienceMs);
+    const onAbort = () => leave(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+function overloaded(): ArrowportError {
+  return new ArrowportError(
+    'OVERLOADED',
+    'The server runs as many queries as it may (query.max_concurrent).',
+    {
+      details: { limit: 'query.max_concurrent', retryAfterMs: 2000 },
+    },
+  );
+}

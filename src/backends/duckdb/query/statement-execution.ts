@@ -1,0 +1,153 @@
+import type { DuckDBResult } from '@duckdb/node-api';
+import type { QueryContext, QueryParameters, QueryResult } from '../../../core/query.ts';
+import type { ArrowField, ArrowSchema } from '../../../core/schema.ts';
+import { readArrowResult } from '../arrow-result.ts';
+import { readPreparedSchema } from '../native/prepared-schema.ts';
+import { type Binding, bindNulls, readBindings } from './bind-parameters.ts';
+import type { EngineParts } from './engine-parts.ts';
+import { ResultStream } from './result-stream.ts';
+import type { OpenStatement } from './statement-run.ts';
+
+const countField: ArrowField = {
+  name: 'Count',
+  type: { kind: 'int', bitWidth: 64, signed: true },
+  nullable: true,
+  children: [],
+  dictionary: null,
+  metadata: new Map(),
+};
+
+/** Runs an open statement; the result owns it from then on. Throws with everything given back. */
+export async function startStatement(
+  open: OpenStatement,
+  parameters: QueryParameters,
+  context: QueryContext,
+  parts: EngineParts,
+): Promise<QueryResult> {
+  if (!open.returnsRows) return countResult(await runChanges(open, parameters, parts));
+  const bindings = readBindings(parameters);
+  const runNext = async (binding: Binding): Promise<DuckDBResult> => {
+    binding(open.prepared);
+    // What changes rows runs to its end whatever its reader does.
+    const run = () => (open.admitted.kind === 'query' ? open.prepared.stream() : open.prepared.run());
+    return parts.engineCalls.run(() => open.guard.run<DuckDBResult>(run));
+  };
+  try {
+    const first = bindings.next();
+    const result = first.done === true ? await runEmpty(open, parts) : await runNext(first.value);
+    return new ResultStream(result, {
+      guard: open.guard,
+      translate: open.translate,
+      settings: parts.settings(),
+      maxRows: context.maxRows,
+      engineCalls: parts.engineCalls,
+      next: async () => {
+        const following = bindings.next();
+        return following.done === true ? null : runNext(following.value);
+      },
+      onEnd: ({ complete }) => open.end(!complete),
+    });
+  } catch (thrown) {
+    const error = open.translate(thrown);
+    await open.end(true);
+    throw error;
+  }
+}
+
+/** Runs an open statement that answers no rows, once for each binding and all or none; -1 for DDL. Ends it in any case. */
+export async function runChanges(
+  open: OpenStatement,
+  parameters: QueryParameters,
+  parts: EngineParts,
+): Promise<number> {
+  const { prepared, lease, guard, admitted } = open;
+  const call = <T>(work: () => Promise<T>) => parts.engineCalls.run(() => guard.run(work));
+  const isBatch = parameters.kind === 'arrow' && !lease.inTransaction;
+  let changed = 0;
+  let begun = false;
+  try {
+    if (isBatch) {
+      await call(() => lease.connection.run('BEGIN'));
+      begun = true;
+    }
+    for (const binding of readBindings(parameters)) {
+      binding(prepared);
+      const result = await call(() => prepared.run());
+      changed += result.rowsChanged;
+    }
+    if (begun) await call(() => lease.connection.run('COMMIT'));
+    if (admitted.kind === 'ddl') lease.database.tablesChanged();
+  } catch (thrown) {
+    const error = open.translate(thrown);
+    if (begun) await lease.connection.run('ROLLBACK').catch(() => undefined);
+    await open.end(false);
+    throw error;
+  }
+  await open.end(false);
+  return admitted.kind === 'ddl' ? -1 : changed;
+}
+
+/** The schemas of an open statement; the result's as far as it is known without parameters. Nothing runs. */
+export async function describeStatement(
+  open: OpenStatement,
+  parts: EngineParts,
+  parameters: QueryParameters | null,
+): Promise<{ readonly parameters: ArrowSchema; readonly result: ArrowSchema }> {
+  const known = readPreparedSchema(open.lease.connection, open.prepared);
+  if (!open.returnsRows) {
+    return { parameters: known.parameters, result: { fields: [], metadata: new Map() } };
+  }
+  const result = known.columns ?? (await describeBound(open, parts, parameters));
+  return { parameters: known.parameters, result };
+}
+
+/** Asks for no rows of the statement under a binding: what types hang on parameters is known then. */
+async function describeBound(
+  open: OpenStatement,
+  parts: EngineParts,
+  parameters: QueryParameters | null,
+): Promise<ArrowSchema> {
+  const binding = parameters === null ? undefined : readBindings(parameters).next().value;
+  const result = await runEmpty(open, parts, binding ?? bindNulls);
+  const arrow = readArrowResult(result, { rows: 1, bytes: 1 });
+  arrow.close();
+  return arrow.schema;
+}
+
+async function runEmpty(
+  open: OpenStatement,
+  parts: EngineParts,
+  binding: Binding = bindNulls,
+): Promise<DuckDBResult> {
+  const { lease, guard, admitted } = open;
+  const sql = admitted.sql.text.replace(/[\s;]+$/, '');
+  return parts.engineCalls.run(() =>
+    guard.run(async () => {
+      const prepared = await lease.connection.prepare(`SELECT * FROM (${sql}\n) LIMIT 0`);
+      binding(prepared);
+      return prepared.run();
+    }),
+  );
+}
+
+/** One row that tells how many rows a statement changed. */
+function countResult(count: number): QueryResult {
+  const value = new BigInt64Array([BigInt(count)]);
+  const column = {
+    field: countField,
+    length: 1,
+    nullCount: 0,
+    buffers: [null, new Uint8Array(value.buffer)],
+    children: [],
+    dictionary: null,
+  };
+  async function* batches() {
+    yield { columns: [column], rows: 1 };
+  }
+  return {
+    schema: { fields: [countField], metadata: new Map() },
+    batches: batches(),
+    isTruncated: () => false,
+    close: async () => undefined,
+  };
+}

@@ -1,0 +1,110 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { ArrowportError } from '../../../errors.ts';
+import { admitChange } from './change-gate.ts';
+import { EditedSql } from './edited-sql.ts';
+import { type AdmittedStatement, type GateContext, severalStatements } from './gate-context.ts';
+import { describeEngineError, positionOf, toQueryError } from './query-error.ts';
+import { admitSelect } from './select-gate.ts';
+import { readSqlTokens } from './sql-tokens.ts';
+
+/** Bytes of the longest statement. */
+const maxSqlBytes = 4 * 1024 * 1024;
+
+/**
+ * Decides by DuckDB's own parse whether a statement may run: what is not known to be allowed is refused.
+ * Throws QUERY_INVALID, QUERY_FORBIDDEN, TABLE_NOT_FOUND, FORBIDDEN.
+ */
+export async function admitStatement(sql: string, context: GateContext): Promise<AdmittedStatement> {
+  if (Buffer.byteLength(sql) > maxSqlBytes) throw invalid('The statement is longer than 4 MiB.');
+  if (sql.includes('\0') || !sql.isWellFormed()) {
+    throw invalid('The statement holds characters that no SQL holds.');
+  }
+  const tree = await parse(sql, context.connection);
+  if (tree !== null) {
+    const edited = await admitSelect(sql, tree, context);
+    return { kind: 'query', sql: edited, explains: false };
+  }
+  const explained = explainedPart(sql);
+  if (explained !== null) return admitExplain(sql, explained, context);
+  return { ...(await admitChange(sql, context)), explains: false };
+}
+
+interface ParserAnswer {
+  readonly error: boolean;
+  readonly error_type?: string;
+  readonly error_message?: string;
+  readonly position?: string;
+  readonly statements?: readonly unknown[];
+}
+
+/** The tree of the one SELECT that the text is; null when it is one statement of another kind (or several). */
+async function parse(sql: string, connection: DuckDBConnection): Promise<unknown> {
+  const answer = await askParser(sql, connection);
+  if (answer.error) {
+    if (answer.error_type === 'not implemented') return null;
+    throw describeEngineError(
+      {
+        exception_type: answer.error_type === 'parser' ? 'Parser' : 'Query',
+        exception_message: answer.error_message ?? 'The statement cannot be read.',
+        ...(answer.position === undefined ? {} : { position: answer.position }),
+      },
+      { sql },
+      undefined,
+    );
+  }
+  const { statements = [] } = answer;
+  const [tree] = statements;
+  if (tree === undefined) throw invalid('There is no statement.');
+  if (statements.length > 1) throw severalStatements();
+  return tree;
+}
+
+async function askParser(sql: string, connection: DuckDBConnection): Promise<ParserAnswer> {
+  try {
+    const reader = await connection.runAndReadAll(
+      'SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_empty := true)::VARCHAR',
+      [sql],
+    );
+    const [[json] = []] = reader.getRows();
+    return JSON.parse(String(json)) as ParserAnswer;
+  } catch (thrown) {
+    throw toQueryError(thrown, { sql, locate: () => null });
+  }
+}
+
+/** Where the statement that an EXPLAIN is about starts; null for any other text. */
+function explainedPart(sql: string): number | null {
+  const tokens = readSqlTokens(sql);
+  if (tokens?.[0]?.kind !== 'word' || tokens[0].value !== 'explain') return null;
+  let next = 1;
+  if (tokens[next]?.value === 'analyze') next += 1;
+  if (
+    tokens[next]?.value === '(' &&
+    tokens[next + 1]?.kind === 'word' &&
+    tokens[next + 1]?.value !== 'select'
+  ) {
+    while (next < tokens.length && tokens[next]?.value !== ')') next += 1;
+    next += 1;
+  }
+  return tokens[next]?.start ?? sql.length;
+}
+
+/** Only SELECTs are explained: an EXPLAIN ANALYZE runs its statement. */
+async function admitExplain(sql: string, start: number, context: GateContext): Promise<AdmittedStatement> {
+  const tree = await parse(sql.slice(start), context.connection);
+  if (tree === null) {
+    throw new ArrowportError('QUERY_FORBIDDEN', 'Only statements that read can be explained.', {
+      details: { position: positionOf(sql, Buffer.byteLength(sql.slice(0, start))) },
+    });
+  }
+  const inner = await admitSelect(sql.slice(start), tree, context);
+  const edited = new EditedSql(sql);
+  if (inner.text !== inner.original) {
+    edited.replace(Buffer.byteLength(sql.slice(0, start)), Buffer.byteLength(sql), inner.text);
+  }
+  return { kind: 'query', sql: edited, explains: true };
+}
+
+function invalid(text: string): ArrowportError {
+  return new ArrowportError('QUERY_INVALID', text);
+}

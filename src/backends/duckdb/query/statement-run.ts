@@ -1,0 +1,110 @@
+import { type DuckDBPreparedStatement, StatementType } from '@duckdb/node-api';
+import { type PreparedQuery, type QueryContext, queryAccess } from '../../../core/query.ts';
+import { ArrowportError } from '../../../errors.ts';
+import type { EngineParts, Lease, LeaseSource } from './engine-parts.ts';
+import type { AdmittedStatement } from './gate-context.ts';
+import { plainMessage, toQueryError } from './query-error.ts';
+import { RunGuard } from './run-guard.ts';
+import { readSqlTokens } from './sql-tokens.ts';
+import { admitStatement } from './statement-gate.ts';
+
+/** A statement that is prepared on a connection. */
+export interface OpenStatement {
+  readonly lease: Lease;
+  readonly guard: RunGuard;
+  readonly admitted: AdmittedStatement;
+  readonly prepared: DuckDBPreparedStatement;
+  readonly returnsRows: boolean;
+  /** The error of the table for what a call of the engine threw; what it means for the engine is passed on. */
+  translate(thrown: unknown): ArrowportError;
+  /** Gives everything back. */
+  end(broken: boolean): Promise<void>;
+}
+
+const preparedAs: Readonly<Record<PreparedQuery['kind'], ReadonlySet<StatementType>>> = {
+  query: new Set([StatementType.SELECT, StatementType.EXPLAIN]),
+  update: new Set([
+    StatementType.INSERT,
+    StatementType.UPDATE,
+    StatementType.DELETE,
+    StatementType.MERGE_INTO,
+  ]),
+  ddl: new Set([StatementType.CREATE, StatementType.CREATE_FUNC, StatementType.ALTER, StatementType.DROP]),
+};
+
+/** Finds a connection, passes the statement through the gate and prepares it. Nothing is held when it throws. */
+export async function openStatement(
+  sql: string,
+  context: QueryContext,
+  parts: EngineParts,
+  source: LeaseSource,
+): Promise<OpenStatement> {
+  parts.refuseDraining();
+  const guard = new RunGuard(context, parts.settings().timeout_ms);
+  let giveBack: (() => void) | null = null;
+  let lease: Lease | null = null;
+  let scene: Parameters<typeof toQueryError>[1] = { sql };
+  const translate = (thrown: unknown): ArrowportError => {
+    if (guard.reason === null) parts.host.noteFailure(plainMessage(thrown));
+    return toQueryError(guard.reason ?? thrown, scene);
+  };
+  let ended = false;
+  const end = async (broken: boolean): Promise<void> => {
+    if (ended) return;
+    ended = true;
+    guard.end();
+    parts.running.delete(guard);
+    try {
+      await lease?.end(broken);
+    } finally {
+      giveBack?.();
+    }
+  };
+  try {
+    giveBack = await parts.statements.acquire(context.signal);
+    parts.running.add(guard);
+    const found = await source(context, guard, sql);
+    lease = found;
+    guard.watch(found.connection);
+    const admitted = await guard.run(() =>
+      admitStatement(sql, {
+        connection: found.connection,
+        rules: found.rules,
+        access: queryAccess(context.caller),
+        caller: context.caller,
+        pending: found.database.pendingTables(),
+        schema: found.schema,
+        inSession: found.inSession,
+        relations: parts.relations,
+      }),
+    );
+    scene = { sql, locate: admitted.sql.locate };
+    const prepared = await parts.engineCalls.run(() =>
+      guard.run(() => found.connection.prepare(admitted.sql.text)),
+    );
+    refuseOtherKind(prepared, admitted);
+    return {
+      lease: found,
+      guard,
+      admitted,
+      prepared,
+      returnsRows: admitted.kind === 'query' || (admitted.kind === 'update' && hasReturning(sql)),
+      translate,
+      end,
+    };
+  } catch (thrown) {
+    const error = translate(thrown);
+    await end(false);
+    throw error;
+  }
+}
+
+/** DuckDB must have understood the statement as the gate did. */
+function refuseOtherKind(prepared: DuckDBPreparedStatement, { kind }: AdmittedStatement): void {
+  if (preparedAs[kind].has(prepared.statementType)) return;
+  throw new ArrowportError('QUERY_FORBIDDEN', 'Statements of this kind are not open here.');
+}
+
+function hasReturning(sql: string): boolean {
+  return readSqlTokens(sql)?.some(({ kind, value }) => kind === 'word' && value === 'returning') ?? false;
+}
