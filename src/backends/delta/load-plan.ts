@@ -108,7 +108,8 @@ function planWrite(request: LoadRequest, state: TableState): WireObject {
 function planRewrite(options: LoadOptions, state: TableState, match: SchemaMatch): WireObject {
   const partitioned = state.partitionColumns.every((name) => !match.absent.includes(name));
   const appendOnly = state.configuration['delta.appendOnly'] === 'true';
-  if ((options.replacePredicate ?? null) !== null || !partitioned || appendOnly || !takesReadyFiles(state)) {
+  const simple = (options.replacePredicate ?? null) === null && partitioned && !appendOnly;
+  if (!simple || match.added.some((path) => path.includes('.')) || !takesReadyFiles(state)) {
     refuseWidening(match);
   }
   const written = new Map(match.columns.map((column) => [column.name, column]));

@@ -6,6 +6,7 @@ Each is acknowledged after the commit it is in, has its own key, and fails alone
 
 from __future__ import annotations
 
+import contextlib
 import io
 import threading
 import weakref
@@ -128,6 +129,12 @@ class AppendQueue:
                 except TailBroken:
                     self._tail = None
             return None
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let no small load be committed inside of it."""
+        with self._leader:
+            yield
 
     def commit(self, append: Append) -> Committed:
         """Commit a load, alone or with others. Raises what is wrong with it."""

@@ -69,9 +69,9 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "malformed",
-        r"c data interface error: (io error: (src size|decompression|wrongmagic|blocktoobig|unsupportedversion)|"
-        r"ipc error|invalid argument error: (last offset|first offset|need at least|mismatch between|invalid utf8|"
-        r"encountered non-utf|view at|value at position|invalid buffer))",
+        r"c data interface error: (io error: (src size|decompression|wrongmagic|blocktoobig|unsupportedversion)"
+        r"|ipc error|invalid argument error: (last offset|first offset|need at least|mismatch between|"
+        r"invalid utf8|encountered non-utf|view at|value at position|invalid buffer))",
     ),
     ("no_feed", r"change data enabled|change data feed"),
     (

@@ -223,3 +223,13 @@ _ZERO_INDICES = Array([0] * _ROWS_AT_ONCE, type=DataType.uint32())
 def _zeros(length: int) -> Any:
     """Indices that all name the first value."""
     return _ZERO_INDICES.slice(0, length)
+
+
+def rows_in_order(location: Location, table: DeltaTable) -> RecordBatchReader:
+    """All rows of a table in its types, those of each file in their order where the files tell them alone."""
+    target = ArrowSchema.from_arrow(table.schema().to_arrow())
+    found = _plan(location, table, 1)
+    if found is None:
+        return RecordBatchReader.from_batches(target, _whole(table, target))
+    files = [file for part in found for file in part.files]
+    return RecordBatchReader.from_batches(target, _FileRows(location, table, files, target).batches())

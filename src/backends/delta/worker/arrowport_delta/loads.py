@@ -27,11 +27,11 @@ from .errors import WorkerError
 from .incoming import IncomingStream, Replayable
 from .locations import CachedTable
 from .merges import MergeClauses, run_merge
-from .parallel import write_in_parallel
 from .parquet import writer_properties
 from .prefetch import Prefetch
 from .ready_files import ReadyFiles
 from .requests import Arguments, Context
+from .rewrites import Rewrite, load_rewritten
 from .staging import StagedFiles, bytes_of, remove_stale, rows_of
 from .table_state import describe_state
 
@@ -53,6 +53,7 @@ class LoadPlan:
     predicate: str | None
     merge: MergeClauses | None
     adopt: bool
+    rewrite: Rewrite | None
     target_file_size: int | None
     writer_properties: WriterProperties
 
@@ -72,6 +73,7 @@ class LoadPlan:
             predicate=args.find_text("predicate"),
             merge=None if merge is None else MergeClauses.from_args(merge),
             adopt=args.flag("adopt"),
+            rewrite=Rewrite.from_args(args.nested("rewrite")),
             target_file_size=args.find_int("target_file_size"),
             writer_properties=writer_properties(args.find_text("compression") or "snappy"),
         )
@@ -157,6 +159,8 @@ def _run(
     if ready.staged is not None and files:
         return _commit_staged(cached, plan, ready.staged, files, commit_plan)
     ready.discard()
+    if plan.rewrite is not None:
+        return _load_rewritten(cached, plan, plan.rewrite, incoming, commit_id, commit_plan)
     if not small and plan.adopt:
         return _load_staged(cached, plan, incoming, commit_id, commit_plan)
     layout = _append_layout(plan)
@@ -185,13 +189,46 @@ def _run(
         source.close()
 
 
+def _load_rewritten(
+    cached: CachedTable,
+    plan: LoadPlan,
+    rewrite: Rewrite,
+    incoming: IncomingStream,
+    commit_id: str,
+    commit_plan: Any,
+) -> Committed:
+    def finish() -> CommitPlan:
+        if not incoming.ended:
+            raise WorkerError("cancelled", "The load was cancelled.")
+        return cast(CommitPlan, commit_plan({}))
+
+    prefetch = Prefetch(read_ipc_stream(cast(IO[bytes], incoming)))
+    prefetch.start()
+    try:
+        return load_rewritten(
+            cached,
+            rewrite,
+            _layout(plan),
+            prefetch.reader(),
+            commit_id,
+            finish,
+            lambda table: _check_base(plan, table),
+        )
+    finally:
+        prefetch.stop()
+
+
 def _append_layout(plan: LoadPlan) -> FileLayout | None:
     """How the files look of a load that only adds ready files to a table; None for other loads."""
     if not plan.adopt or plan.mode != "append" or plan.base_schema is None:
         return None
+    return _layout(plan)
+
+
+def _layout(plan: LoadPlan) -> FileLayout:
     return FileLayout(
         arrow_schema=plan.arrow_schema,
-        schema_json=plan.base_schema,
+        schema_json=plan.base_schema or "",
         partition_by=plan.partition_by,
         configuration=plan.configuration,
         target_file_size=plan.target_file_size,
@@ -263,7 +300,9 @@ def _load_staged(
     staged = StagedFiles(cached.location, commit_id)
     prefetch = Prefetch(read_ipc_stream(cast(IO[bytes], incoming)))
     try:
-        files = write_in_parallel(prefetch, lambda part: _write_part(staged, part, prefetch, plan))
+        # One writer: several would each take every other batch, and the rows would not stay in their order.
+        prefetch.start()
+        files = _write_part(staged, 0, prefetch, plan)
         if not incoming.ended:
             raise WorkerError("cancelled", "The load was cancelled.")
     except BaseException:

@@ -1,0 +1,139 @@
+"""Loads that widen columns: the table is written anew in the wider types, in the commit of the load.
+
+delta-rs cannot widen a column in place. Old files are read in the types that they were written with, so every
+value stays what it was, and the earlier versions of the table stay readable as they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from arro3.core import RecordBatchReader
+from arro3.core import Schema as ArrowSchema
+from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.transaction import AddAction
+
+from .appends import FileLayout, queue_of
+from .commits import NO_HOOKS, CommitPlan, Committed, commit_with_retries
+from .errors import WorkerError
+from .file_parts import rows_in_order
+from .locations import CachedTable
+from .requests import Arguments
+from .staging import StagedFiles, remove_stale, rows_of
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """The schema that the table gets, and whether its rows stay."""
+
+    schema: Schema
+    keep_rows: bool
+
+    @staticmethod
+    def from_args(args: Arguments | None) -> Rewrite | None:
+        """Read the ``rewrite`` of a plan; None where it has none."""
+        if args is None:
+            return None
+        return Rewrite(Schema.from_json(args.text("schema")), args.flag("keep_rows"))
+
+
+def load_rewritten(
+    cached: CachedTable,
+    rewrite: Rewrite,
+    layout: FileLayout,
+    reader: RecordBatchReader,
+    commit_id: str,
+    finish: Callable[[], CommitPlan],
+    check: Callable[[DeltaTable | None], None],
+) -> Committed:
+    """Write the load's rows, then the table's own, and commit both in place of all files.
+
+    ``finish`` is called when the reader has ended, ``check`` with the table before each try. Other loads of this
+    process wait meanwhile; a commit of another one means writing the table's rows once more.
+    """
+    remove_stale(cached.location)
+    staged = StagedFiles(cached.location, commit_id)
+    tries = 0
+    try:
+        files = _write(staged, layout.arrow_schema, layout, reader)
+        commit = finish()
+        staged.adopt(files)
+
+        def attempt(table: DeltaTable | None, _properties: CommitProperties) -> bool:
+            nonlocal tries
+            check(table)
+            if table is None:
+                raise WorkerError("conflict", "The table went away meanwhile.")
+            tries += 1
+            _commit(cached, rewrite, layout, table, files, replace(commit, max_retries=0), tries)
+            return True
+
+        with queue_of(cached).paused():
+            committed = commit_with_retries(cached, commit, attempt, exclusive=False)
+    except BaseException as error:
+        if not (isinstance(error, WorkerError) and error.kind == "unknown"):
+            staged.discard()
+        raise
+    if committed.replayed:
+        staged.discard()
+    else:
+        staged.finish()
+    cached.forget()
+    return committed
+
+
+def _commit(
+    cached: CachedTable,
+    rewrite: Rewrite,
+    layout: FileLayout,
+    table: DeltaTable,
+    files: list[AddAction],
+    commit: CommitPlan,
+    tries: int,
+) -> None:
+    kept = StagedFiles(cached.location, f"{commit.commit_id}-{tries}")
+    try:
+        own: list[AddAction] = []
+        if rewrite.keep_rows:
+            own = _write(
+                kept,
+                _without_new_columns(rewrite.schema, table),
+                layout,
+                rows_in_order(cached.location, table),
+            )
+            if rows_of(own) != table.count():
+                raise WorkerError("internal", "The rewritten files do not hold the table's rows.")
+            kept.adopt(own)
+        table.create_write_transaction(
+            [*own, *files],
+            mode="overwrite",
+            schema=rewrite.schema,
+            partition_by=layout.partition_by,
+            commit_properties=commit.properties(table.version()),
+            post_commithook_properties=NO_HOOKS,
+        )
+    except BaseException:
+        kept.discard()
+        raise
+    kept.finish()
+
+
+def _without_new_columns(schema: Schema, table: DeltaTable) -> ArrowSchema:
+    """The columns that the table has, in their new types; the others are null in files that lack them."""
+    known = {str(field.name) for field in table.schema().fields}
+    arrow = ArrowSchema.from_arrow(schema.to_arrow())
+    return ArrowSchema([arrow.field(name) for name in arrow.names if name in known])
+
+
+def _write(staged: StagedFiles, schema: ArrowSchema, layout: FileLayout, reader: Any) -> list[AddAction]:
+    return staged.write(
+        0,
+        reader,
+        schema,
+        layout.partition_by,
+        layout.configuration,
+        layout.target_file_size,
+        layout.writer_properties,
+    )
