@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fuzzDoors } from './doors.ts';
+import { loadSeeds } from './seeds.ts';
+
+// By name, with any count and seed: `node test/fuzz/run.ts doors --count 10000 --seed 1`.
+test('300 mutated streams through HTTP and Flight are answered, and never by a fault of the server', async (t) => {
+  const outcome = await fuzzDoors(t, await loadSeeds(), { count: 300, seed: 1 });
+  t.diagnostic(JSON.stringify(outcome));
+  const answers = Object.keys(outcome.answers);
+  assert.ok(answers.some((answer) => answer.startsWith('http 200')));
+  assert.ok(answers.some((answer) => answer.startsWith('flight 0')));
+  assert.ok(answers.some((answer) => answer.startsWith('flight 3')));
+});
