@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ByteReader } from './byte-reader.ts';
+import { ReadBuffers } from './read-buffers.ts';
 
 /** What a request body tells its owner, and asks of it. */
 export interface RequestBodyOptions {
@@ -28,6 +29,7 @@ class StreamBody implements RequestBody {
   readonly #stream: Readable;
   readonly #options: RequestBodyOptions;
   readonly #idleTimer: NodeJS.Timeout;
+  readonly #readBuffers = new ReadBuffers();
   /** What came before a reader wanted it; the first of it from `#offset` on. */
   readonly #chunks: Buffer[] = [];
   #offset = 0;
@@ -126,8 +128,9 @@ class StreamBody implements RequestBody {
       start = chunk.copy(target, this.#filled);
       this.#filled += start;
       if (this.#filled === target.byteLength) this.#wake();
-      if (start === chunk.byteLength) return;
     }
+    this.#readBuffers.passed(chunk, start === chunk.byteLength);
+    if (start === chunk.byteLength) return;
     this.#chunks.push(start === 0 ? chunk : chunk.subarray(start));
     this.#waitingBytes += chunk.byteLength - start;
     if (this.#reader !== null) this.#wake();
