@@ -15,6 +15,7 @@ import deltalake
 
 from . import PROTOCOL_VERSION
 from .operations import handlers
+from .row_order import keep_row_order
 from .server import Server, exit_when_parent_goes
 
 
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--grace-seconds", type=float, default=30.0)
     options = parser.parse_args()
 
+    keep_row_order()
     server = Server(options.socket, handlers(), options.spool)
     server.listen()
     exit_when_parent_goes(lambda: os._exit(0))
