@@ -12,7 +12,7 @@ _MOST_BYTES = 32 << 20
 
 
 class Prefetch:
-    """Reads batches in a thread of its own, at most some megabytes ahead, for one writer or several.
+    """Reads batches in a thread of its own, at most some megabytes ahead.
 
     The writer pulls from inside an async runtime, where waiting for a socket would hold up its other tasks.
     """
@@ -25,19 +25,11 @@ class Prefetch:
         self._bytes = 0
         self._done = False
         self._stopped = False
-        self._total = 0
         self._failure: BaseException | None = None
 
     def start(self) -> None:
         """Begin to read."""
         threading.Thread(target=self._run, daemon=True).start()
-
-    def wait_for(self, size: int) -> bool:
-        """Wait until so many bytes have come and more may follow; False when the stream ended before."""
-        with self._condition:
-            while self._total < size and not self._done and not self._stopped:
-                self._condition.wait()
-            return self._total >= size and not self._stopped
 
     def reader(self) -> RecordBatchReader:
         """A reader of batches; each batch goes to one reader only."""
@@ -60,7 +52,6 @@ class Prefetch:
                         return
                     self._batches.append((batch, size))
                     self._bytes += size
-                    self._total += size
                     self._condition.notify_all()
         except BaseException as error:
             self._failure = error
