@@ -24,6 +24,7 @@ const lanesPerRound = 4;
 const loadsPerLane = 4;
 const retryPauseMs = 300;
 const mostRetries = 60;
+const mostStarts = 3;
 
 /** What an answer may say when the server or its worker was killed; anything else contradicts the promise. */
 const expectedRefusals = /BACKEND_UNAVAILABLE|COMMIT_UNKNOWN|COMMIT_CONFLICT|OVERLOADED|SHUTTING_DOWN/;
@@ -70,7 +71,8 @@ class Epoch {
     this.#owner.after(clean);
     const threshold = this.#random.pick(['', 'duckdb: {checkpoint_threshold: 256KB}\n']);
     const owner = { after: (cleanup: () => void | Promise<void>) => void this.#cleanups.push(cleanup) };
-    const server = await startDeltaServer(owner, `${laneRoutes}${threshold}log: {level: warn}\n`);
+    const config = `${laneRoutes}${threshold}log: {level: warn}\n`;
+    const server = await patiently(() => startDeltaServer(owner, config));
     for (let round = 0; round < rounds; round += 1) await this.#runRound(server);
     await this.#finish(server);
     await clean();
@@ -102,7 +104,7 @@ class Epoch {
       await dieAtStart(server, random.int(20, 900));
       this.#report.startKills += 1;
     }
-    await server.restart();
+    await patiently(() => server.restart());
   }
 
   /** Sends a lane's loads, one after another, until the kill. Those that were not acknowledged come first. */
@@ -164,5 +166,17 @@ class Epoch {
 
   #where(): string {
     return `seed ${this.#seed}, round ${this.#report.rounds}`;
+  }
+}
+
+/** On a machine with other work to do a start may take longer than tests wait for it. */
+async function patiently<T>(start: () => Promise<T>): Promise<T> {
+  for (let retry = 0; ; retry += 1) {
+    try {
+      return await start();
+    } catch (error) {
+      if (retry === mostStarts) throw error;
+      await sleep(retryPauseMs);
+    }
   }
 }

@@ -113,7 +113,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async begin(request: LoadRequest): Promise<Load> {
-    if (this.#faults.refusesAll || (this.#faults.keepsRoom && this.#running === 0)) await this.#reopen();
+    if (this.#wantsReopening()) await this.#reopen();
     const leave = this.#enter();
     try {
       return await this.#beginKeyed(request, leave);
@@ -199,7 +199,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async problems(): Promise<readonly string[]> {
-    if (this.#faults.refusesAll) await this.#reopen().catch(() => undefined);
+    if (this.#wantsReopening()) await this.#reopen().catch(() => undefined);
     const known = await this.#faults.problems();
     if (known.length > 0) return known;
     try {
@@ -264,15 +264,31 @@ class EmbeddedDuckDb implements DuckDbBackend {
     );
   }
 
+  /** A checkpoint cuts the unused end of the file off, where it has something to write. */
+  async #giveRoomBack(): Promise<void> {
+    const { database, catalog } = this.#open();
+    try {
+      await catalog.noteReopening();
+      await database.checkpoint();
+    } catch (thrown) {
+      this.#noteFailure(thrown);
+    }
+  }
+
+  #wantsReopening(): boolean {
+    return this.#faults.refusesAll || (this.#faults.keepsRoom && this.#running === 0);
+  }
+
   /** Once nobody uses it: an instance that failed internally refuses everything until it is opened again. */
   #reopen(): Promise<void> {
     if (this.#running > 0) return Promise.reject(unavailable());
     this.#reopening ??= this.close()
       .then(() => this.open())
-      .then(() => this.#open().database.checkpoint())
       .then(
-        () => {
+        async () => {
+          const { keepsRoom } = this.#faults;
           this.#faults.reopened();
+          if (keepsRoom) await this.#giveRoomBack();
           this.#options.logger?.warn({}, 'the database is open again');
         },
         (thrown: unknown) => {

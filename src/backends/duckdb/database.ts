@@ -5,6 +5,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ArrowportError } from '../../errors.ts';
 import { quoteIdentifier, quoteText } from './identifier.ts';
 import { restingBytes } from './memory-governor.ts';
+import { openFailure, refuseForeignLog } from './open-failure.ts';
 
 /** Settings of the embedded database, as the configuration has them. */
 export interface DatabaseOptions {
@@ -159,24 +160,10 @@ async function fence(connection: DuckDBConnection, folders: readonly string[]): 
 }
 
 async function attach(connection: DuckDBConnection, path: string, catalog: string): Promise<void> {
+  await refuseForeignLog(path);
   try {
     await connection.run(`ATTACH ${quoteText(path)} AS ${quoteIdentifier(catalog)}`);
   } catch (cause) {
-    throw new ArrowportError('BACKEND_UNAVAILABLE', `db_path ${path}: ${describeOpenFailure(cause)}`, {
-      cause,
-    });
+    throw openFailure(path, cause);
   }
-}
-
-function describeOpenFailure(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message : String(cause);
-  if (/lock/i.test(message))
-    return 'another process has the database open; stop it, or give another db_path.';
-  if (/No such file|does not exist/i.test(message))
-    return 'its folder does not exist; create it, or give another db_path.';
-  if (/Permission denied|read-only/i.test(message))
-    return 'the file or its folder cannot be written; check its owner and mode.';
-  if (/not a valid DuckDB database/i.test(message))
-    return 'the file is not a DuckDB database; move it away, or give another db_path.';
-  return `DuckDB cannot open it: ${message.split('\n', 1)[0] ?? ''}`;
 }

@@ -159,6 +159,12 @@ export class TableCatalog {
     });
   }
 
+  /** Notes when the database was opened again: a change, which a checkpoint needs to write anything. */
+  async noteReopening(): Promise<void> {
+    const table = qualifiedName(this.#database.catalog, { schema: internalSchema, name: 'last_reopening' });
+    await this.#inTurn(() => this.#connection.run(`CREATE OR REPLACE TABLE ${table} AS SELECT now() AS at`));
+  }
+
   close(): void {
     this.#connection.closeSync();
   }
