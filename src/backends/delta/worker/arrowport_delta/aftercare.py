@@ -88,7 +88,11 @@ def _compact(cached: CachedTable, care: Aftercare) -> None:
     started = time.monotonic()
     table = open_table(cached.location)
     small = _small_files(table, care)
-    if small < care.compact_min_files or table.metadata().configuration.get("delta.appendOnly") == "true":
+    configuration = table.metadata().configuration
+    # Compaction is no change of data, but delta-rs takes none in these tables.
+    if configuration.get("delta.columnMapping.mode", "none") != "none":
+        return
+    if small < care.compact_min_files or configuration.get("delta.appendOnly") == "true":
         return
     commit = CommitProperties(max_commit_retries=15)
     writer = writer_properties(care.compression)

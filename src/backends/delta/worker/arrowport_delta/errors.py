@@ -39,11 +39,23 @@ _MESSAGES = {
     "malformed": "The buffers of the stream do not hold what its metadata says.",
     "constraint": "Rows break a constraint of the table.",
     "invalid": "The request cannot be carried out on this table.",
+    "append_only": "The table only grows (delta.appendOnly): its rows cannot be changed, removed or replaced.",
+    "unsupported": "delta-rs cannot do this to a table with such features, column mapping among them.",
     "internal": "The Delta worker failed.",
 }
 
+_INVALID = frozenset(("no_feed", "append_only", "unsupported"))
+"""What the parent need not tell apart from other requests that cannot be carried out."""
+
 # The first pattern that is found in the lower-cased text decides.
 _PATTERNS: tuple[tuple[str, str], ...] = (
+    ("append_only", r"table is append-only"),
+    (
+        "unsupported",
+        r"not supported for write operation|on column-mapped tables|not yet supported by the deltalake|"
+        r"unsupported (reader|writer) feature|unsupported table features|minimum (reader|writer) version",
+    ),
+    ("constraint", r"unmasked nulls for non-nullable"),
     ("io_full", r"no space left on device|os error 28\b|storagefull|quota exceeded|os error 122\b"),
     (
         "auth",
@@ -100,7 +112,7 @@ def classify(error: BaseException) -> WorkerError:
     if isinstance(error, WorkerError):
         return error
     kind = _kind_of(error)
-    return WorkerError("invalid" if kind == "no_feed" else kind, _MESSAGES[kind])
+    return WorkerError("invalid" if kind in _INVALID else kind, _MESSAGES[kind])
 
 
 def classify_expression(error: BaseException) -> WorkerError:

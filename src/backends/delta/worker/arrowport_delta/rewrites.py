@@ -50,8 +50,8 @@ def load_rewritten(
 ) -> Committed:
     """Write the load's rows, then the table's own, and commit both in place of all files.
 
-    ``finish`` is called when the reader has ended, ``check`` with the table before each try. Other loads of this
-    process wait meanwhile; a commit of another one means writing the table's rows once more.
+    ``finish`` is called when the reader has ended, ``check`` with the table before each try. Other loads of
+    this process wait meanwhile; a commit of another one means writing the table's rows once more.
     """
     remove_stale(cached.location)
     staged = StagedFiles(cached.location, commit_id)

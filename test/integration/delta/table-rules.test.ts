@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { after, describe, it } from 'node:test';
+import { ArrowportError } from '../../../src/errors.ts';
+import { arrowBytes } from '../../support/arrow.ts';
+import { runPython, skipWithoutPython } from '../../support/python.ts';
+import { collect, loadBytes, startDeltaBackend, type TestLoad } from './delta-support.ts';
+
+const context = { requestId: 'test' };
+
+/** Tables as plain deltalake makes them. */
+const maker = `
+import os, sys
+import pyarrow as pa
+from deltalake import DeltaTable, Field, Schema, write_deltalake
+root = sys.argv[1]
+def make(name, fields, rows, **settings):
+    table = DeltaTable.create(f'{root}/{name}', schema=Schema(fields), **settings)
+    write_deltalake(table, rows, mode='append')
+    return DeltaTable(f'{root}/{name}')
+rows = pa.table({'id': [1], 'x': [10]})
+plain = [Field('id', 'long'), Field('x', 'long')]
+make('checked', plain, rows).alter.add_constraint({'positive': 'x > 0'})
+make('needed', [Field('id', 'long', nullable=False), Field('x', 'long')], rows.cast(pa.schema([pa.field('id', pa.int64(), False), ('x', pa.int64())])))
+make('invariant', [Field('id', 'long'), Field('x', 'long', metadata={'delta.invariants': '{"expression": {"expression": "x > 0"}}'})], rows)
+make('generated', [*plain, Field('double', 'long', metadata={'delta.generationExpression': 'x * 2'})], rows)
+make('mapped', plain, rows, configuration={'delta.columnMapping.mode': 'name'})
+make('kept', plain, rows, configuration={'delta.appendOnly': 'true'})
+DeltaTable.create(f'{root}/vectors', schema=Schema(plain), configuration={'delta.enableDeletionVectors': 'true'})
+os._exit(0)
+`;
+
+describe('Rules of Delta tables that others made', { skip: skipWithoutPython }, async () => {
+  const { backend, root } = startDeltaBackend({ after });
+
+  const load = async (table: string, source: string, settings: TestLoad = {}) =>
+    loadBytes(backend, table, await arrowBytes(`table = pa.table(${source})`), settings);
+  const rows = async (table: string) => {
+    const { bytes } = await backend.tables.read(table, { format: 'ndjson' }, context);
+    const lines = (await collect(bytes)).toString().trim().split('\n');
+    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Record<string, number>);
+  };
+  const ids = async (table: string) => (await rows(table)).map(({ id }) => id).sort();
+  const refuses = async (attempt: Promise<unknown>, code: string, about: string) => {
+    await assert.rejects(
+      attempt,
+      (error: unknown) => {
+        assert.ok(error instanceof ArrowportError, String(error));
+        assert.equal(error.code, code, `${about}: ${error.message}`);
+        return true;
+      },
+      about,
+    );
+  };
+  it('are there to begin with', async () => {
+    await mkdir(root, { recursive: true });
+    const made = await runPython(maker, [root]);
+    assert.equal(made.code, 0, made.stderr);
+  });
+
+  for (const table of ['checked', 'invariant', 'needed']) {
+    const bad =
+      table === 'needed' ? `{'id': pa.array([None], pa.int64()), 'x': [1]}` : `{'id': [2], 'x': [-1]}`;
+    it(`${table}: rows that break them are refused whole, however they come`, async () => {
+      await load(table, `{'id': [3], 'x': [30]}`);
+      const before = await backend.tables.info(table, context);
+      const ways: readonly (readonly [string, TestLoad])[] = [
+        ['append', {}],
+        ['overwrite', { mode: 'overwrite' }],
+        ['replacement', { mode: 'overwrite', replacePredicate: 'x <= 0 or x = 1' }],
+        ['new column', { schemaMode: 'merge' }],
+        ['merge', { mode: 'merge', merge: { on: ['x'], whenMatched: 'update', whenNotMatched: 'insert' } }],
+      ];
+      for (const [way, settings] of ways) {
+        const source = way === 'new column' ? bad.replace('{', `{'extra': [1], `) : bad;
+        await refuses(load(table, source, settings), 'SCHEMA_MISMATCH', way);
+      }
+      const big = `{'id': pa.array([${table === 'needed' ? 'None' : '5'}, 6] * 600_000, pa.int64()), 'x': pa.array([-1, 7] * 600_000)}`;
+      await refuses(load(table, big), 'SCHEMA_MISMATCH', 'large append');
+      const update = table === 'needed' ? { id: 'null' } : { x: '-5' };
+      await refuses(backend.tables.update(table, { updates: update }, context), 'SCHEMA_MISMATCH', 'update');
+      assert.equal((await backend.tables.info(table, context)).version, before.version);
+      assert.deepEqual(await ids(table), [1, 3]);
+    });
+  }
+
+  it('needed: a stream without the column is refused, naming it', async () => {
+    await refuses(load('needed', `{'x': [1]}`), 'SCHEMA_MISMATCH', 'absent');
+  });
+
+  it('generated columns are filled in, and wrong values refused', async () => {
+    await load('generated', `{'id': [2], 'x': [21]}`);
+    await load('generated', `{'id': [3], 'x': [4], 'double': [8]}`);
+    await refuses(
+      load('generated', `{'id': [4], 'x': [4], 'double': [9]}`),
+      'SCHEMA_MISMATCH',
+      'wrong value',
+    );
+    assert.deepEqual((await rows('generated')).map(({ id, double }) => [id, double]).sort(), [
+      [1, 20],
+      [2, 42],
+      [3, 8],
+    ]);
+  });
+
+  it('mapped columns keep their names, in every way of writing', async () => {
+    await load('mapped', `{'id': [2], 'x': [20]}`, { idempotencyKey: 'm' });
+    await load('mapped', `{'x': [30], 'id': [3]}`);
+    await load('mapped', `{'id': [3, 4], 'x': [33, 40]}`, {
+      mode: 'merge',
+      merge: { on: ['id'], whenMatched: 'update', whenNotMatched: 'insert' },
+    });
+    await backend.tables.update('mapped', { updates: { x: 'x + 1' }, predicate: 'id = 1' }, context);
+    await backend.tables.delete('mapped', { predicate: 'id = 2' }, context);
+    await refuses(backend.tables.optimize('mapped', {}, context), 'OPTION_INVALID', 'optimize');
+    assert.deepEqual(
+      (await rows('mapped')).sort((a, b) => Number(a['id']) - Number(b['id'])),
+      [
+        { id: 1, x: 11 },
+        { id: 3, x: 33 },
+        { id: 4, x: 40 },
+      ],
+    );
+    const evolving = { schemaMode: 'merge' } as const;
+    await refuses(
+      load('mapped', `{'id': [5], 'x': [50], 'extra': ['e']}`, evolving),
+      'OPTION_INVALID',
+      'new column',
+    );
+    assert.ok((await rows('mapped')).every(({ id, x }) => typeof id === 'number' && typeof x === 'number'));
+    await load('mapped', `{'id': [6], 'x': [60]}`, { mode: 'overwrite' });
+    assert.deepEqual(
+      (await rows('mapped')).map(({ id, x }) => [id, x]),
+      [[6, 60]],
+    );
+  });
+
+  it('tables that only grow take no deletes, updates or replacements', async () => {
+    await load('kept', `{'id': [2], 'x': [20]}`);
+    await refuses(
+      load('kept', `{'id': [3], 'x': [1]}`, { mode: 'overwrite' }),
+      'OPTION_INVALID',
+      'overwrite',
+    );
+    await refuses(backend.tables.delete('kept', { predicate: 'true' }, context), 'OPTION_INVALID', 'delete');
+    await refuses(
+      backend.tables.update('kept', { updates: { x: '1' } }, context),
+      'OPTION_INVALID',
+      'update',
+    );
+    assert.deepEqual(await ids('kept'), [1, 2]);
+    await backend.tables.optimize('kept', {}, context);
+    assert.deepEqual(await ids('kept'), [1, 2]);
+  });
+
+  it('tables with deletion vectors take rows, and give them back', async () => {
+    await load('vectors', `{'id': [1], 'x': [1]}`);
+    assert.deepEqual(await ids('vectors'), [1]);
+  });
+});
