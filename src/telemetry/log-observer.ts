@@ -1,3 +1,4 @@
+import { ANYONE } from '../core/auth.ts';
 import type { IngestObserver, LoadIdentity } from '../core/observer.ts';
 import type { ArrowportError, ErrorCode } from '../errors.ts';
 import type { Logger } from './logger.ts';
@@ -42,8 +43,8 @@ export function createLogObserver(logger: Logger): IngestObserver {
     },
     streamClosed() {},
     requestFailed(request, error) {
-      const { requestId: request_id, transport, stream } = request;
-      logFailure(logger, { request_id, transport, stream }, error, 'request failed');
+      const { requestId: request_id, transport, stream, caller } = request;
+      logFailure(logger, { request_id, transport, stream, ...nameCaller(caller) }, error, 'request failed');
     },
     admissionRejected() {},
     inflightBytes() {},
@@ -57,7 +58,13 @@ function describeLoad(load: LoadIdentity): Record<string, unknown> {
     table: load.table,
     storage_backend: load.backend,
     transport: load.transport,
+    ...nameCaller(load.caller),
   };
+}
+
+/** Where nobody is asked, everyone is the same. */
+function nameCaller(caller: string | undefined): { caller?: string } {
+  return caller === undefined || caller === ANYONE.name ? {} : { caller };
 }
 
 function describeError(error: ArrowportError): Record<string, unknown> {
