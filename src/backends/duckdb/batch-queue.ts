@@ -11,6 +11,8 @@ const smallRows = 2_048;
 const smallBytes = 1024 * 1024;
 /** Rows this many times as wide as those a statement began with end it: the next one makes room for them. */
 const widerFactor = 2;
+/** Copies of small batches are counted as held in amounts of this size. */
+const holdBytes = 256 * 1024;
 
 /** An array and what it costs, with the batch that its memory belongs to. */
 interface QueuedArray {
@@ -19,10 +21,27 @@ interface QueuedArray {
   readonly memory: SharedMemory;
 }
 
+type Releasable = Pick<IpcMessage, 'release'> & Partial<Pick<IpcMessage, 'header'>>;
+
+/** Small batches that are being copied together. */
+interface Gathered {
+  rows: number;
+  bytes: number;
+  /** Bytes of them that count as held, and what ends that. */
+  heldBytes: number;
+  readonly holds: (() => void)[];
+}
+
+function startGathering(): Gathered {
+  return { rows: 0, bytes: 0, heldBytes: 0, holds: [] };
+}
+
 /** What a queue tells whoever fills it. */
 export interface BatchQueueEvents {
   /** A statement took an array: there is room for more. */
   onTaken(): void;
+  /** Counts what is held beside messages; returns what ends that. */
+  holdMemory?(bytes: number): () => void;
 }
 
 /**
@@ -42,7 +61,7 @@ export class BatchQueue implements ArraySource {
   readonly #waiting: QueuedArray[] = [];
   readonly #reading = new Set<QueuedArray>();
   #gatherers: readonly ArrayGatherer[] | null = null;
-  #gathered = { rows: 0, bytes: 0 };
+  #gathered = startGathering();
   #widest = 0;
   #left = 0;
   #rowsTaken = 0;
@@ -73,9 +92,9 @@ export class BatchQueue implements ArraySource {
   seal(): void {
     if (this.#gatherers === null || this.#gathered.rows === 0) return;
     const columns = this.#gatherers.map((gatherer) => gatherer.take());
-    const { rows, bytes } = this.#gathered;
-    this.#gathered = { rows: 0, bytes: 0 };
-    this.#layOut(columns, rows, bytes, null);
+    const gathered = this.#gathered;
+    this.#gathered = startGathering();
+    this.#layOut(columns, gathered.rows, gathered.bytes, { release: () => this.#letGo(gathered) });
   }
 
   /** The bytes of a row that is waiting, in the mean. */
@@ -124,7 +143,8 @@ export class BatchQueue implements ArraySource {
     for (const queued of this.#waiting) queued.memory.release();
     this.#waiting.length = 0;
     this.#gatherers = null;
-    this.#gathered = { rows: 0, bytes: 0 };
+    this.#letGo(this.#gathered);
+    this.#gathered = startGathering();
     this.rows = 0;
     this.bytes = 0;
     this.pieces = 0;
@@ -145,12 +165,22 @@ export class BatchQueue implements ArraySource {
       const column = columns[index];
       if (column !== undefined) gatherer.append(column, 0, rows);
     }
-    this.#gathered.rows += rows;
-    this.#gathered.bytes += bytes;
-    if (this.#gathered.rows >= sliceRows) this.seal();
+    const gathered = this.#gathered;
+    gathered.rows += rows;
+    gathered.bytes += bytes;
+    const { holdMemory } = this.#events;
+    if (holdMemory !== undefined && gathered.bytes - gathered.heldBytes >= holdBytes) {
+      gathered.holds.push(holdMemory(gathered.bytes - gathered.heldBytes));
+      gathered.heldBytes = gathered.bytes;
+    }
+    if (gathered.rows >= sliceRows) this.seal();
   }
 
-  #layOut(columns: readonly ArrayData[], rows: number, bytes: number, message: IpcMessage | null): void {
+  #letGo({ holds }: Gathered): void {
+    for (const end of holds.splice(0)) end();
+  }
+
+  #layOut(columns: readonly ArrayData[], rows: number, bytes: number, message: Releasable): void {
     const memory = new SharedMemory(columns, message, Math.ceil(rows / sliceRows));
     for (let start = 0; start < rows; start += sliceRows) {
       const slice = { start, rows: Math.min(sliceRows, rows - start) };
@@ -165,24 +195,41 @@ export class BatchQueue implements ArraySource {
 class SharedMemory {
   /** Referenced while an array is read: the buffers may be other ones than the message's. */
   columns: readonly ArrayData[];
-  readonly #message: IpcMessage | null;
+  readonly #message: Releasable;
   #readers: number;
 
-  constructor(columns: readonly ArrayData[], message: IpcMessage | null, readers: number) {
+  constructor(columns: readonly ArrayData[], message: Releasable, readers: number) {
     this.columns = columns;
     this.#message = message;
     this.#readers = readers;
-    if (readers === 0) message?.release();
+    if (readers === 0) message.release();
   }
 
   /** One of the arrays is read no more. */
   release(): void {
     this.#readers -= 1;
     if (this.#readers > 0) return;
+    if ((this.#message.header?.codec ?? null) !== null) freeBuffers(this.columns);
     this.columns = [];
-    this.#message?.release();
+    this.#message.release();
   }
 }
+/** Smaller buffers may share their memory with others, and are nothing to the collector. */
+const smallestFreedBytes = 64 * 1024;
+
+/** Frees what a message was decompressed into: left to the collector, it would bring about full collections all the time. */
+function freeBuffers(arrays: readonly ArrayData[]): void {
+  for (const array of arrays) {
+    for (const bytes of array.buffers) {
+      const memory = bytes?.buffer;
+      const isOwn = memory instanceof ArrayBuffer && !memory.detached && bytes?.byteOffset === 0;
+      if (isOwn && bytes.byteLength >= smallestFreedBytes && memory.byteLength < 2 * bytes.byteLength)
+        memory.transfer(0);
+    }
+    freeBuffers(array.children);
+  }
+}
+
 /** Bytes of all texts and binaries that views stand for: many may share the same ones, and each is copied. */
 function countViewed(arrays: readonly ArrayData[]): number {
   let bytes = 0;
