@@ -51,8 +51,9 @@ export const contenders: readonly Contender[] = [
   arrowportOverFlight('zstd'),
   pyarrowServer('zstd'),
   arrowportOverHttp('plain'),
-  duckdbAlone(),
+  duckdbAlone('plain'),
   arrowportOverHttp('zstd'),
+  duckdbAlone('zstd'),
 ];
 
 function arrowportOverFlight(codec: Codec): Contender {
@@ -75,7 +76,7 @@ function arrowportOverHttp(codec: Codec): Contender {
   return {
     id: `http-${codec}`,
     title: `Arrowport, HTTP, ${codec}`,
-    peer: 'duckdb-alone',
+    peer: `duckdb-alone-${codec}`,
     run: async (owner, data) => {
       const server = await startServer(owner);
       const args = [String(server.port), table, data[codec], data.warmUp];
@@ -107,14 +108,14 @@ function pyarrowServer(codec: Codec): Contender {
   };
 }
 
-function duckdbAlone(): Contender {
+function duckdbAlone(codec: Codec): Contender {
   return {
-    id: 'duckdb-alone',
-    title: 'DuckDB alone, in process, plain',
+    id: `duckdb-alone-${codec}`,
+    title: `DuckDB alone, in process, ${codec}`,
     peer: undefined,
     run: async (owner, data) => {
       const dbFile = join(makeTempFolder(owner), 'alone.duckdb');
-      const args = [dbFile, table, data.plain, warmUpBatches];
+      const args = [dbFile, table, data[codec], warmUpBatches];
       const result = await runPythonJson<ClientResult & { peak_bytes: number }>(
         peerScript('duckdb_alone.py'),
         args,
