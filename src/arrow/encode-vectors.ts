@@ -1,7 +1,12 @@
+/** Smaller pieces are nothing to the collector. */
+const SMALLEST_FREED_BYTES = 64 * 1024;
+
 /** Bytes that grow at their end; `take` hands the memory over and starts anew. */
 export class ByteVector {
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer<ArrayBuffer> = Buffer.alloc(0);
   #length = 0;
+  /** What was taken last: the next is likely to be as long, and growing to it step by step copies as much again. */
+  #expectedLength = 0;
 
   get length(): number {
     return this.#length;
@@ -25,6 +30,7 @@ export class ByteVector {
 
   take(): Uint8Array {
     const taken = this.#bytes.subarray(0, this.#length);
+    this.#expectedLength = taken.length;
     this.#bytes = Buffer.alloc(0);
     this.#length = 0;
     return taken;
@@ -33,8 +39,11 @@ export class ByteVector {
   #reserve(length: number): void {
     if (length <= this.#bytes.length) return;
     // Not from Node's pool: vectors are viewed as wider numbers, so their memory starts aligned.
-    const grown = Buffer.allocUnsafeSlow(Math.max(1024, length, this.#bytes.length * 2));
+    const likely = this.#bytes.length === 0 ? this.#expectedLength : this.#bytes.length * 2;
+    const grown = Buffer.allocUnsafeSlow(Math.max(1024, length, likely));
     grown.set(this.#bytes.subarray(0, this.#length));
+    // Nobody keeps what extend returned; left to the collector, outgrown memory piles up.
+    if (this.#bytes.length >= SMALLEST_FREED_BYTES) this.#bytes.buffer.transfer(0);
     this.#bytes = grown;
   }
 }

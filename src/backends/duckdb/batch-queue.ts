@@ -209,7 +209,9 @@ class SharedMemory {
   release(): void {
     this.#readers -= 1;
     if (this.#readers > 0) return;
-    if ((this.#message.header?.codec ?? null) !== null) freeBuffers(this.columns);
+    const { header } = this.#message;
+    // What was gathered and what was decompressed is nobody else's.
+    if (header === undefined || header.codec !== null) freeBuffers(this.columns);
     this.columns = [];
     this.#message.release();
   }

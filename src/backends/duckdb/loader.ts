@@ -80,7 +80,11 @@ export class DuckDbLoad implements Load {
     this.#dictionaries = createDictionaryStore(request.schema, context.limits);
     const dictionaries = request.schema.fields.some(hasDictionary);
     this.#decodesAhead = dictionaries ? 0 : decodesAhead;
-    this.#queue = new BatchQueue(dictionaries, { onTaken: () => this.#room?.() });
+    const { holdMemory } = request;
+    this.#queue = new BatchQueue(dictionaries, {
+      onTaken: () => this.#room?.(),
+      ...(holdMemory === undefined ? {} : { holdMemory }),
+    });
     request.signal?.addEventListener('abort', this.#onGone, { once: true });
   }
 
