@@ -6,6 +6,7 @@ import { type AuditSide, createAuditSide } from './composition/audit.ts';
 import { type AuthSide, createAuthSide } from './composition/auth.ts';
 import { createDeltaSide, type DeltaSide } from './composition/delta.ts';
 import { createServerMigrator } from './composition/migrate-server.ts';
+import { createQuerySide } from './composition/query.ts';
 import { createLiveConfig, type LiveConfig } from './config/live-config.ts';
 import { type LoadedConfig, loadConfig } from './config/load.ts';
 import type { CommandLineOverrides } from './config/overrides.ts';
@@ -14,6 +15,7 @@ import type { Config } from './config/schema.ts';
 import type { IpcLimits } from './core/ipc-message.ts';
 import type { IngestObserver } from './core/observer.ts';
 import type { Operations } from './core/operations.ts';
+import type { QueryEngine } from './core/query.ts';
 import type { BackendKind } from './core/receipt.ts';
 import { createDeltaActions } from './endpoints/flight/delta-actions.ts';
 import { createFlightEndpoint, type FlightEndpoint } from './endpoints/flight/endpoint.ts';
@@ -92,6 +94,7 @@ class Server implements Arrowport {
   readonly #audit: AuditSide;
   readonly #backends: BackendRegistry;
   readonly #admission: Admission;
+  readonly #queries: QueryEngine;
   readonly #http: HttpEndpoint;
   readonly #flight: FlightEndpoint;
   readonly #ports: Port[] = [];
@@ -144,6 +147,10 @@ class Server implements Arrowport {
       maxInflightBytes: config.limits.max_inflight_bytes,
       observer: this.#observer,
     });
+    this.#queries = createQuerySide({
+      config: () => this.#config.current(),
+      openDuckDb: () => this.#openDuckDb(),
+    });
     const { http, flight } = this.#createDoors();
     this.#http = http;
     this.#flight = flight;
@@ -186,6 +193,7 @@ class Server implements Arrowport {
     this.#config.close();
     this.#auth.close();
     this.#admission.setDraining();
+    this.#queries.setDraining();
     this.#http.setDraining();
     this.#flight.setDraining();
     const graceMs = wasRunning ? graceSeconds * 1000 : 0;
@@ -194,6 +202,7 @@ class Server implements Arrowport {
       this.#attempt('the HTTP door', () => this.#http.stop(graceMs)),
       this.#attempt('the Flight door', () => this.#flight.stop(graceMs)),
     ]);
+    await this.#attempt('the queries', () => this.#queries.close());
     await this.#attempt('the backends', () => this.#backends.close());
     this.#admission.close();
     this.#audit.close();
@@ -207,6 +216,12 @@ class Server implements Arrowport {
     } catch (error) {
       this.#logger.error({ err: error }, `closing ${what} failed`);
     }
+  }
+
+  async #openDuckDb(): Promise<DuckDbBackend> {
+    await this.#backends.open('duckdb');
+    if (this.#duckdb === null) throw new Error('The DuckDB backend was opened by someone else.');
+    return this.#duckdb;
   }
 
   #createBackends(): BackendRegistry {
@@ -261,6 +276,7 @@ class Server implements Arrowport {
             : [],
       }),
       delta,
+      queries: this.#queries,
       migrator: createServerMigrator({
         config: () => this.#config.current(),
         routes: () => this.#router.current(),

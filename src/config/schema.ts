@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { authOptions } from '../auth/config.ts';
 import { deltaOptions } from '../backends/delta/config.ts';
 import { duckdbOptions } from '../backends/duckdb/config.ts';
+import { queryOptions } from '../backends/duckdb/query/config.ts';
 import { flightOptions } from '../endpoints/flight/config.ts';
 import { httpOptions } from '../endpoints/http/config.ts';
 import { ingestOptions } from '../ingest/config.ts';
@@ -14,6 +15,7 @@ export const configSchema = z.strictObject({
   host: httpOptions.host,
   port: httpOptions.port,
   flight_port: flightOptions.flight_port,
+  flight_ticket_seconds: flightOptions.flight_ticket_seconds,
   db_path: duckdbOptions.db_path,
   storage_backend: routerOptions.storage_backend,
   delta_config: deltaOptions.delta_config,
@@ -21,6 +23,7 @@ export const configSchema = z.strictObject({
   streams: routerOptions.streams,
   duckdb_extensions: duckdbOptions.duckdb_extensions,
   duckdb: duckdbOptions.duckdb,
+  query: queryOptions.query,
   limits: ingestOptions.limits,
   auth: authOptions.auth,
   tls: httpOptions.tls,

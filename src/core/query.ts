@@ -31,6 +31,8 @@ export interface QueryContext {
   readonly timeoutMs?: number;
   /** Rows after which the result is cut (`QueryResult.isTruncated`), without an error. */
   readonly maxRows?: number;
+  /** Refuses writes whatever the caller's scopes. */
+  readonly readOnly?: boolean;
 }
 
 /**
@@ -67,6 +69,8 @@ export const NO_PARAMETERS: QueryParameters = { kind: 'values', values: [] };
 /** Rows on their way out. */
 export interface QueryResult {
   readonly schema: ArrowSchema;
+  /** The columns' types in DuckDB's spelling, in the order of the schema. */
+  readonly columnTypes: readonly string[];
   /**
    * The batches in the order of the rows; to be iterated once. Nothing is read ahead of what is pulled but a batch or
    * two. Every batch owns its memory until the next pull. Ending early (`return`, `break`) stops the query and frees what
@@ -159,12 +163,25 @@ export interface SessionLoadRequest extends LoadRequest {
  * Statements outside of sessions each see one snapshot of committed data.
  */
 export interface QueryEngine extends QueryRunner {
+  /**
+   * Runs a statement that reads, to its end, and answers its rows as one Parquet file. Its `maxRows` cuts as in `run`; the
+   * statement runs twice then. Throws QUERY_FORBIDDEN for statements that do not read.
+   */
+  exportParquet(sql: string, parameters: QueryParameters, context: QueryContext): Promise<QueryFile>;
   /** Opens a session; the caller closes it. Throws OVERLOADED past the limit of sessions. */
   openSession(): Promise<QuerySession>;
   /** Takes no new statements; running ones go on. */
   setDraining(): void;
   /** Interrupts what runs and closes every session. */
   close(): Promise<void>;
+}
+
+/** A result as a file. */
+export interface QueryFile {
+  readonly byteLength: number;
+  readonly isTruncated: boolean;
+  /** To be iterated once; the file is gone when it ends, also early. */
+  readonly bytes: AsyncIterable<Uint8Array>;
 }
 
 /** A table's name as far as the client gave it; absent parts follow the session's catalog and schema. */

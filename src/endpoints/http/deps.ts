@@ -5,6 +5,7 @@ import type { IpcStream } from '../../core/ipc-message.ts';
 import type { Migrator } from '../../core/migration.ts';
 import type { IngestObserver } from '../../core/observer.ts';
 import type { Operations, StreamDirectory } from '../../core/operations.ts';
+import type { QueryEngine } from '../../core/query.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { RequestBody } from './request-body.ts';
 
@@ -23,6 +24,8 @@ export interface HttpEndpointDeps {
   readonly directory: StreamDirectory;
   readonly operations: Operations;
   readonly delta: DeltaAccess;
+  /** Runs SQL; there is no route for it where it is left out. */
+  readonly queries?: QueryEngine;
   /** Copies whole tables; there is no route for it where it is left out. */
   readonly migrator?: Migrator;
   readonly observer: IngestObserver;

@@ -13,6 +13,7 @@ import { registerIngestRoutes } from './ingest-routes.ts';
 import { registerMigrateRoute } from './migrate-route.ts';
 import { collectOpenApi, registerOpenApiRoutes } from './openapi.ts';
 import { registerOperationsRoutes, servedWhileDraining } from './operations-routes.ts';
+import { registerQueryRoutes } from './query-routes.ts';
 import { createRequestBody, type RequestBody } from './request-body.ts';
 import { readRequestId } from './request-id.ts';
 import { listRoutes } from './route-list.ts';
@@ -111,6 +112,7 @@ function createApp(deps: HttpEndpointDeps, traffic: Traffic): FastifyInstance {
     registerDeltaRoutes(scope, deps, held);
     registerStreamRoutes(scope, deps.directory);
     registerOperationsRoutes(scope, deps.operations, () => traffic.draining);
+    if (deps.queries !== undefined) registerQueryRoutes(scope, deps, deps.queries);
     if (deps.migrator !== undefined) registerMigrateRoute(scope, deps, deps.migrator);
     registerOpenApiRoutes(scope);
   });

@@ -21,6 +21,7 @@ export function collectOpenApi(app: FastifyInstance, version: string): void {
       },
       tags: [
         { name: 'Ingest', description: 'Arrow in.' },
+        { name: 'Queries', description: 'SQL over what was loaded.' },
         { name: 'Delta', description: 'Delta tables: loads, rows of any version, changes, upkeep.' },
         { name: 'Streams', description: 'What is routed where, and what landed.' },
         { name: 'Operations', description: 'Health, metrics, configuration, this description.' },

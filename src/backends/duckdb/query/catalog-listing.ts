@@ -31,7 +31,7 @@ export async function listTables(
         !pending.some((table) => table.name === name && (table.schema ?? 'main') === schema) &&
         caller.mayUseStream(schema === 'main' ? name : `${schema}.${name}`),
     );
-  for (const { list } of relations) tables.push(...((await list?.(caller)) ?? []));
+  for (const relation of relations) tables.push(...((await relation.list?.(caller)) ?? []));
   return tables.sort(byName);
 }
 

@@ -50,6 +50,7 @@ export async function admitChange(
       `${first.toUpperCase()} statements are not open here: no files, no network, no settings.`,
     );
   }
+  if (context.readOnly) throw forbidden('Statements that write are not sent by this kind of call.');
   if (context.access !== 'admin') throw forbidden('Statements that write take the scope admin.');
   if (!context.caller.isUnrestricted) {
     throw forbidden('Callers that are restricted to some streams do not write by SQL.');

@@ -5,6 +5,7 @@ import type {
   PreparedQuery,
   QueryContext,
   QueryEngine,
+  QueryFile,
   QueryParameters,
   QueryResult,
   QuerySession,
@@ -74,6 +75,10 @@ class DuckDbQueryEngine implements QueryEngine {
 
   runUpdate(sql: string, parameters: QueryParameters, context: QueryContext): Promise<number> {
     return this.#runner.runUpdate(sql, parameters, context);
+  }
+
+  exportParquet(sql: string, parameters: QueryParameters, context: QueryContext): Promise<QueryFile> {
+    return this.#runner.exportParquet(sql, parameters, context);
   }
 
   listTables(context: QueryContext): Promise<readonly CatalogTable[]> {

@@ -13,6 +13,8 @@ export interface GateContext {
   readonly connection: DuckDBConnection;
   readonly rules: DatabaseRules;
   readonly access: QueryAccess;
+  /** Whether the call may not write, whatever the access. */
+  readonly readOnly: boolean;
   readonly caller: Caller;
   /** Tables that first loads have made and not yet committed. */
   readonly pending: readonly TableName[];

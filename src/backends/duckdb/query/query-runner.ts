@@ -4,6 +4,7 @@ import type {
   CatalogTable,
   PreparedQuery,
   QueryContext,
+  QueryFile,
   QueryParameters,
   QueryResult,
   QueryRunner,
@@ -13,6 +14,7 @@ import type { ArrowSchema } from '../../../core/schema.ts';
 import { quoteIdentifier } from '../identifier.ts';
 import { listKeys, listSchemas, listTables } from './catalog-listing.ts';
 import type { EngineParts, Lease, LeaseSource } from './engine-parts.ts';
+import { exportParquet } from './parquet-export.ts';
 import { toQueryError } from './query-error.ts';
 import { RunGuard } from './run-guard.ts';
 import { describeStatement, runChanges, startStatement } from './statement-execution.ts';
@@ -54,6 +56,11 @@ export class StatementRunner implements QueryRunner {
     let rows = 0;
     for await (const batch of result.batches) rows += batch.rows;
     return rows;
+  }
+
+  async exportParquet(sql: string, parameters: QueryParameters, context: QueryContext): Promise<QueryFile> {
+    const open = await openStatement(sql, context, this.#parts, this.#source);
+    return exportParquet(open, parameters, context, this.#parts);
   }
 
   listTables(context: QueryContext): Promise<readonly CatalogTable[]> {

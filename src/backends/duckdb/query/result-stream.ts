@@ -28,6 +28,7 @@ export interface ResultStreamOptions {
 /** A streaming result of DuckDB as the doors read it. */
 export class ResultStream implements QueryResult {
   readonly schema: ArrowSchema;
+  readonly columnTypes: readonly string[];
   readonly batches: AsyncIterable<ArrowBatch>;
   readonly #options: ResultStreamOptions;
   #arrow: ArrowResult;
@@ -42,6 +43,7 @@ export class ResultStream implements QueryResult {
     this.#options = options;
     this.#arrow = this.#open(result);
     this.schema = this.#arrow.schema;
+    this.columnTypes = result.columnTypes().map(String);
     this.batches = this.#read();
     // A reader that does not come for more must not keep what its time no longer allows.
     guard.onStop = (reason) => void this.#end(false, reason);

@@ -146,6 +146,7 @@ function countResult(count: number): QueryResult {
   }
   return {
     schema: { fields: [countField], metadata: new Map() },
+    columnTypes: ['BIGINT'],
     batches: batches(),
     isTruncated: () => false,
     close: async () => undefined,

@@ -71,6 +71,7 @@ export async function openStatement(
         connection: found.connection,
         rules: found.rules,
         access: queryAccess(context.caller),
+        readOnly: context.readOnly === true,
         caller: context.caller,
         pending: found.database.pendingTables(),
         schema: found.schema,

@@ -1,0 +1,85 @@
+import { createReadStream } from 'node:fs';
+import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ulid } from 'ulid';
+import type { QueryContext, QueryFile, QueryParameters } from '../../../core/query.ts';
+import { ArrowportError } from '../../../errors.ts';
+import { quoteText } from '../identifier.ts';
+import { readBindings } from './bind-parameters.ts';
+import type { EngineParts } from './engine-parts.ts';
+import type { OpenStatement } from './statement-run.ts';
+
+/** Writes the rows of an open statement into a file of the spool folder. Ends the statement in any case. */
+export async function exportParquet(
+  open: OpenStatement,
+  parameters: QueryParameters,
+  context: QueryContext,
+  parts: EngineParts,
+): Promise<QueryFile> {
+  const path = join(open.lease.database.database.spoolFolder, `${ulid()}.parquet`);
+  try {
+    if (open.admitted.kind !== 'query' || open.admitted.explains) {
+      throw new ArrowportError('QUERY_FORBIDDEN', 'Only the rows of a SELECT become a Parquet file.');
+    }
+    const settings = parts.settings();
+    const limit = Math.min(
+      context.maxRows ?? Number.MAX_SAFE_INTEGER,
+      (settings.max_result_rows ?? Number.MAX_SAFE_INTEGER - 1) + 1,
+    );
+    const source = `SELECT * FROM (${open.admitted.sql.text.replace(/[\s;]+$/, '')}\n)`;
+    const written = await run(
+      open,
+      parts,
+      parameters,
+      `COPY (${source} LIMIT ${limit}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`,
+    );
+    refuseTooLarge(written > (settings.max_result_rows ?? Number.POSITIVE_INFINITY), 'query.max_result_rows');
+    const isTruncated =
+      context.maxRows !== undefined &&
+      written === context.maxRows &&
+      (await run(open, parts, parameters, `SELECT count(*) FROM (${source} OFFSET ${written} LIMIT 1)`)) > 0;
+    const { size } = await stat(path);
+    refuseTooLarge(size > (settings.max_result_bytes ?? Number.POSITIVE_INFINITY), 'query.max_result_bytes');
+    return { byteLength: size, isTruncated, bytes: readOnce(path) };
+  } catch (thrown) {
+    await rm(path, { force: true });
+    throw open.translate(thrown);
+  } finally {
+    await open.end(false);
+  }
+}
+
+/** Runs a statement that answers one number. */
+async function run(
+  open: OpenStatement,
+  parts: EngineParts,
+  parameters: QueryParameters,
+  sql: string,
+): Promise<number> {
+  const { connection } = open.lease;
+  const binding = readBindings(parameters).next().value;
+  const reader = await parts.engineCalls.run(() =>
+    open.guard.run(async () => {
+      const prepared = await connection.prepare(sql);
+      binding?.(prepared);
+      return prepared.runAndReadAll();
+    }),
+  );
+  const [[count] = []] = reader.getRows();
+  return Number(count);
+}
+
+async function* readOnce(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) yield chunk as Buffer;
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+function refuseTooLarge(isOver: boolean, limit: string): void {
+  if (!isOver) return;
+  throw new ArrowportError('RESULT_TOO_LARGE', `The result is over ${limit} of the server.`, {
+    details: { limit },
+  });
+}

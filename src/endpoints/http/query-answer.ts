@@ -1,0 +1,120 @@
+import { pipeline, Readable } from 'node:stream';
+import { constants, createGzip, createZstdCompress } from 'node:zlib';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { QueryContext, QueryEngine } from '../../core/query.ts';
+import type { RowAnswer } from './accept.ts';
+import { encodeResult } from './query-encode.ts';
+import type { QueryRequest } from './query-request.ts';
+
+/** The header, and the trailer of long answers, that tells that `max_rows` left rows out. */
+export const TRUNCATED_HEADER = 'arrowport-truncated';
+
+/** Bytes of a cut result that are held back to learn whether rows were left out before the answer begins. */
+const HELD_BYTES = 16 * 1024 * 1024;
+
+/** Runs the statement and streams its rows. What goes wrong before the first bytes throws; later, the answer breaks off. */
+export async function sendResult(
+  engine: QueryEngine,
+  query: QueryRequest,
+  context: QueryContext,
+  answer: RowAnswer,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  if (answer.format === 'parquet') return sendParquet(engine, query, context, answer, reply);
+  const result = await engine.run(query.sql, query.parameters, context);
+  const pieces = encodeResult(result, answer);
+  const head = await readHead(pieces, query.maxRows === undefined ? 1 : HELD_BYTES);
+  reply.header('content-type', answer.mediaType);
+  reply.header('vary', 'accept, accept-encoding');
+  if (head.ended && result.isTruncated()) reply.header(TRUNCATED_HEADER, 'true');
+  const withTrailer = !head.ended && query.maxRows !== undefined;
+  if (withTrailer) {
+    reply.trailer(TRUNCATED_HEADER, async () => String(result.isTruncated()));
+  }
+  return reply.send(compress(Readable.from(resume(head, pieces), { objectMode: false }), request, reply));
+}
+
+/** Answers with the headers alone; the statement is prepared, not run. */
+export async function sendHead(
+  engine: QueryEngine,
+  query: QueryRequest,
+  context: QueryContext,
+  answer: RowAnswer,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const prepared = await engine.prepare(query.sql, context);
+  await prepared.close();
+  reply.header('content-type', answer.mediaType);
+  reply.header('vary', 'accept, accept-encoding');
+  return reply.send();
+}
+
+async function sendParquet(
+  engine: QueryEngine,
+  query: QueryRequest,
+  context: QueryContext,
+  answer: RowAnswer,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const file = await engine.exportParquet(query.sql, query.parameters, context);
+  reply.header('content-type', answer.mediaType);
+  reply.header('content-length', file.byteLength);
+  if (file.isTruncated) reply.header(TRUNCATED_HEADER, 'true');
+  return reply.send(Readable.from(file.bytes, { objectMode: false }));
+}
+
+interface Head {
+  readonly pieces: readonly Uint8Array[];
+  readonly ended: boolean;
+}
+
+/** Reads until rows are on their way, and on until `wanted` bytes are there or the end. */
+async function readHead(pieces: AsyncGenerator<Uint8Array>, wanted: number): Promise<Head> {
+  const head: Uint8Array[] = [];
+  let bytes = 0;
+  // The first piece is only the schema, or what stands before the rows.
+  while (head.length < 2 || bytes < wanted) {
+    const { done, value } = await pieces.next();
+    if (done === true) return { pieces: head, ended: true };
+    head.push(value);
+    bytes += value.byteLength;
+  }
+  return { pieces: head, ended: false };
+}
+
+async function* resume(head: Head, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* head.pieces;
+    if (!head.ended) yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
+}
+
+/** Compresses as the client accepts it, zstd before gzip; a failure of the rows breaks the answer off all the same. */
+function compress(rows: Readable, request: FastifyRequest, reply: FastifyReply): Readable {
+  const coding = chooseCoding(request.headers['accept-encoding']);
+  if (coding === null) return rows;
+  reply.header('content-encoding', coding);
+  const compressor =
+    coding === 'zstd'
+      ? createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 3 } })
+      : createGzip({ level: 5 });
+  return pipeline(rows, compressor, () => undefined);
+}
+
+function chooseCoding(header: string | string[] | undefined): 'zstd' | 'gzip' | null {
+  const accepted = new Map(
+    String(header ?? '')
+      .split(',')
+      .map((entry) => {
+        const [name = '', ...parameters] = entry.split(';').map((part) => part.trim().toLowerCase());
+        const quality = parameters.find((parameter) => parameter.startsWith('q='));
+        return [name, quality === undefined ? 1 : Number(quality.slice(2))] as const;
+      }),
+  );
+  const quality = (name: string) => accepted.get(name) ?? 0;
+  const best = quality('zstd') >= quality('gzip') ? 'zstd' : 'gzip';
+  return quality(best) > 0 && quality(best) >= quality('identity') ? best : null;
+}

@@ -1,0 +1,82 @@
+import { quoteCsv, toCsv, toJson } from '../../arrow/cell-text.ts';
+import {
+  encodeRecordBatchMessage,
+  encodeRecordBatchParts,
+  encodeSchemaMessage,
+  endOfStream,
+  frameMetadata,
+} from '../../arrow/stream-writer.ts';
+import type { ArrowBatch, QueryResult } from '../../core/query.ts';
+import type { RowAnswer } from './accept.ts';
+
+/** Characters of text that are handed on together. */
+const CHUNK_CHARACTERS = 128 * 1024;
+
+/** A result in the form that was asked for, piece by piece; breaking it off ends the query. */
+export function encodeResult(result: QueryResult, answer: RowAnswer): AsyncGenerator<Uint8Array> {
+  if (answer.format === 'arrow') return encodeArrow(result, answer.compression);
+  if (answer.format === 'csv') return encodeCsv(result);
+  return answer.asArray ? encodeJson(result) : encodeNdjson(result);
+}
+
+async function* encodeArrow(
+  result: QueryResult,
+  compression: 'zstd' | 'lz4' | undefined,
+): AsyncGenerator<Uint8Array> {
+  yield frameMetadata(encodeSchemaMessage(result.schema));
+  for await (const { columns, rows } of result.batches) {
+    if (compression === undefined) {
+      const { metadata, parts } = encodeRecordBatchParts(columns, rows);
+      yield frameMetadata(metadata);
+      yield* parts;
+    } else {
+      const codec = compression === 'lz4' ? 'lz4-frame' : 'zstd';
+      const { metadata, body } = await encodeRecordBatchMessage(columns, rows, { codec });
+      yield frameMetadata(metadata);
+      yield body;
+    }
+  }
+  yield endOfStream;
+}
+
+async function* encodeCsv(result: QueryResult): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(`${result.schema.fields.map(({ name }) => quoteCsv(name)).join(',')}\n`);
+  for await (const batch of result.batches) {
+    yield* gather(batch, (row) => `${batch.columns.map((column) => toCsv(column, row)).join(',')}\n`);
+  }
+}
+
+async function* encodeNdjson(result: QueryResult): AsyncGenerator<Uint8Array> {
+  const names = result.schema.fields.map(({ name }) => JSON.stringify(name));
+  for await (const batch of result.batches) {
+    yield* gather(batch, (row) => {
+      const members = batch.columns.map((column, index) => `${names[index]}:${toJson(column, row)}`);
+      return `{${members.join(',')}}\n`;
+    });
+  }
+}
+
+/** The count and, where rows were left out, that they were, come last: they are known only then. */
+async function* encodeJson(result: QueryResult): AsyncGenerator<Uint8Array> {
+  const columns = result.schema.fields.map(({ name }, index) => ({ name, type: result.columnTypes[index] }));
+  yield Buffer.from(`{"columns":${JSON.stringify(columns)},"rows":[`);
+  let count = 0;
+  for await (const batch of result.batches) {
+    yield* gather(batch, (row) => {
+      count += 1;
+      return `${count === 1 ? '' : ','}[${batch.columns.map((column) => toJson(column, row)).join(',')}]`;
+    });
+  }
+  yield Buffer.from(`],"row_count":${count}${result.isTruncated() ? ',"truncated":true' : ''}}\n`);
+}
+
+function* gather(batch: ArrowBatch, write: (row: number) => string): Generator<Uint8Array> {
+  let text = '';
+  for (let row = 0; row < batch.rows; row += 1) {
+    text += write(row);
+    if (text.length < CHUNK_CHARACTERS) continue;
+    yield Buffer.from(text);
+    text = '';
+  }
+  if (text !== '') yield Buffer.from(text);
+}
