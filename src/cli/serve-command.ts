@@ -28,7 +28,7 @@ export function registerServeCommand(program: Command, host: CliHost): void {
 }
 
 async function serve(options: ServeOptions, host: CliHost): Promise<void> {
-  const stopRequested = waitForStopSignal();
+  const stopRequested = waitForStopSignal(host);
   const { createArrowport } = await import('../arrowport.ts');
   const server = await createArrowport({
     ...(options.config === undefined ? {} : { configPath: options.config }),
@@ -53,11 +53,16 @@ async function serve(options: ServeOptions, host: CliHost): Promise<void> {
 }
 
 /** Resolves at the first stop signal; the second one ends the process. */
-function waitForStopSignal(): Promise<void> {
+function waitForStopSignal({ stderr }: Pick<CliHost, 'stderr'>): Promise<void> {
   return new Promise((resolve) => {
     let stopping = false;
     const onSignal = (signal: NodeJS.Signals) => {
-      if (stopping) process.exit(128 + constants.signals[signal]);
+      if (stopping) {
+        stderr.write(
+          `stopped at once by a second ${signal}: running loads are broken off; send them again under their keys\n`,
+        );
+        process.exit(128 + constants.signals[signal]);
+      }
       stopping = true;
       resolve();
     };

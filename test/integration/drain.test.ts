@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { Agent, get } from 'node:http';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { arrowBytes } from '../support/arrow.ts';
+import { skipWithoutPython } from '../support/python.ts';
+import { startServer, type TestServer } from '../support/server.ts';
+import { startDeltaServer } from './delta-doors/delta-server.ts';
+import { type Answer, openIngest, post, queryFile, runFlight } from './producers.ts';
+
+const needsPython = { skip: skipWithoutPython };
+const rows = 'table = pa.table({"id": range(5000)})';
+
+function ask(server: TestServer, agent: Agent, path: string): Promise<Omit<Answer, 'headers'>> {
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port: server.port, path, agent }, async (incoming) => {
+      const parts: Buffer[] = [];
+      for await (const part of incoming) parts.push(part as Buffer);
+      resolve({ status: incoming.statusCode ?? 0, body: JSON.parse(Buffer.concat(parts).toString('utf8')) });
+    }).on('error', reject);
+  });
+}
+
+test('a server that drains says at once that it is not ready, and goes on living', needsPython, async (t) => {
+  const server = await startServer(t);
+  const body = await arrowBytes(rows);
+  const agents = [
+    new Agent({ keepAlive: true, maxSockets: 1 }),
+    new Agent({ keepAlive: true, maxSockets: 1 }),
+  ];
+  t.after(() => agents.forEach((agent) => void agent.destroy()));
+  const running = openIngest(server, 's');
+  running.write(body.subarray(0, 1000));
+  for (const agent of agents) assert.equal((await ask(server, agent, '/health/ready')).status, 200);
+  const stopped = server.stop();
+  await sleep(200);
+  const [first, second] = agents;
+  const ready = await ask(server, first ?? assert.fail(), '/health/ready');
+  assert.equal(ready.status, 503);
+  assert.match(JSON.stringify(ready.body), /shutting down/);
+  assert.equal((await ask(server, second ?? assert.fail(), '/health/live')).status, 200);
+  assert.equal((await running.finish(body.subarray(1000))).status, 200);
+  assert.equal(await stopped, 0);
+});
+
+test('a drained server leaves a whole file, no write-ahead log and no worker', needsPython, async (t) => {
+  const server = await startDeltaServer(t, 'streams: {lake: {storage_backend: delta}}\n');
+  const body = await arrowBytes(rows);
+  for (const stream of ['lake', 's']) assert.equal((await post(server, stream, body)).status, 200);
+  assert.equal(existsSync(`${server.dbPath}.wal`), true);
+  const workerPid = Number(server.logs().find(({ msg }) => msg === 'the Delta worker is ready')?.['pid']);
+  process.kill(workerPid, 0);
+  const open = [openIngest(server, 's'), openIngest(server, 'lake')];
+  for (const load of open) load.write(body.subarray(0, 1000));
+  await sleep(300);
+  const stopped = server.stop();
+  await sleep(300);
+  for (const load of open) assert.equal((await load.finish(body.subarray(1000))).status, 200);
+  assert.equal(await stopped, 0);
+  assert.equal(existsSync(`${server.dbPath}.wal`), false);
+  assert.throws(() => process.kill(workerPid, 0), /ESRCH/);
+  assert.deepEqual(await queryFile(server, 'select count(*) from s'), [[10_000]]);
+});
+
+test(
+  'over Flight a draining server refuses new calls and ends those that outlive the grace, each with SHUTTING_DOWN',
+  needsPython,
+  async (t) => {
+    const server = await startServer(t, { config: 'shutdown_grace_seconds: 1\n' });
+    const { late, cut } = await runFlight<{ late: string; cut: string }>(
+      server,
+      `
+import os, signal
+table = pa.table({"id": range(10)})
+client = fl.connect(url)
+writer, reader = client.do_put(fl.FlightDescriptor.for_path("s"), table.schema)
+writer.write_table(table)
+time.sleep(0.2)
+os.kill(${server.pid}, signal.SIGTERM)
+time.sleep(0.2)
+
+def refusal(run):
+    try:
+        run()
+        return "none"
+    except (fl.FlightError, pa.ArrowException) as exc:
+        return type(exc).__name__ + " " + str(exc)
+
+def put_anew():
+    other, answers = client.do_put(fl.FlightDescriptor.for_path("t"), table.schema)
+    other.write_table(table)
+    other.done_writing()
+    answers.read()
+    other.close()
+
+late = refusal(put_anew)
+def wait():
+    reader.read()
+    writer.close()
+cut = refusal(wait)
+print(json.dumps({"late": late, "cut": cut}))`,
+    );
+    assert.match(late, /^FlightUnavailableError .*SHUTTING_DOWN/);
+    assert.match(cut, /^FlightUnavailableError .*SHUTTING_DOWN/);
+    assert.equal(await server.stop(), 0);
+    assert.deepEqual(
+      await queryFile(server, "select count(*) from duckdb_tables() where table_name in ('s', 't')"),
+      [[0]],
+    );
+  },
+);
+
+test(
+  'a second signal ends the server at once, says so, and leaves nothing in part',
+  needsPython,
+  async (t) => {
+    const server = await startServer(t);
+    const body = await arrowBytes(rows);
+    assert.equal((await post(server, 's', body, { 'idempotency-key': 'whole' })).status, 200);
+    const running = openIngest(server, 's');
+    running.write(body.subarray(0, 1000));
+    await sleep(200);
+    process.kill(server.pid, 'SIGTERM');
+    await sleep(200);
+    const startedAt = performance.now();
+    assert.equal(await server.stop(), 143);
+    assert.ok(performance.now() - startedAt < 2000);
+    await assert.rejects(running.answer);
+    assert.match(server.text(), /stopped at once by a second SIGTERM: .*send them again/);
+    await server.restart();
+    const again = await post(server, 's', body, { 'idempotency-key': 'whole' });
+    assert.equal(again.body['replayed'], true);
+    assert.equal(await server.stop(), 0);
+    assert.deepEqual(await queryFile(server, 'select count(*) from s'), [[5000]]);
+  },
+);
