@@ -28,7 +28,7 @@ import type { StatementMessage } from './sql-messages.ts';
 import { createSqlProducer } from './sql-producer.ts';
 import type { FlightSqlService, ReadingCommand, TicketCommand, UpdateCommand } from './sql-service.ts';
 import { ingestStatement } from './statement-ingest.ts';
-import { createStatementReader, type DescribedRows, queryContext } from './statement-reader.ts';
+import { createStatementReader, type DescribedRows, findPrepared, queryContext } from './statement-reader.ts';
 import { createTicketOffice, type TicketContent } from './tickets.ts';
 
 /** What Flight SQL needs of the server. */
@@ -132,7 +132,8 @@ class ArrowportSqlService implements FlightSqlService {
       return await runner.runUpdate(query, NO_PARAMETERS, queryContext(call));
     }
     const handle = command.message.preparedStatementHandle ?? NO_BYTES;
-    const bound = this.#prepared.find(handle, call.caller.name);
+    const found = this.#prepared.find(handle, call.caller.name);
+    const bound = await findPrepared({ sessions: this.#sessions, prepared: this.#prepared }, found, call);
     const sent = await readParameters(incoming);
     const parameters = sent.kind === 'arrow' ? sent : (bound.parameters ?? NO_PARAMETERS);
     return await bound.query.executeUpdate(parameters, queryContext(call));
@@ -145,7 +146,8 @@ class ArrowportSqlService implements FlightSqlService {
   ): Promise<Uint8Array> {
     requireScope(call.caller, 'read', 'admin');
     const handle = command.message.preparedStatementHandle ?? NO_BYTES;
-    const { query } = this.#prepared.find(handle, call.caller.name);
+    const found = this.#prepared.find(handle, call.caller.name);
+    const { query } = await findPrepared({ sessions: this.#sessions, prepared: this.#prepared }, found, call);
     const parameters = await readParameters(incoming);
     if (query.kind === 'query') await query.describe(parameters);
     return this.#prepared.bind(handle, parameters, call.caller.name);
@@ -158,11 +160,14 @@ class ArrowportSqlService implements FlightSqlService {
 
   async prepare(message: StatementMessage, call: FlightCall) {
     const { query: sql, transactionId } = readStatement(message);
-    const { runner } = this.#sessions.find(call, transactionId);
+    const { runner, ticket } = this.#sessions.find(call, transactionId);
     const query = await runner.prepare(sql, queryContext(call));
     const parameterSchema = encapsulateSchema(query.parameterSchema);
     const datasetSchema = query.returnsRows ? encapsulateSchema(query.resultSchema) : NO_BYTES;
-    const preparedStatementHandle = this.#prepared.add(query, call.caller.name);
+    const preparedStatementHandle = this.#prepared.add(
+      { query, transaction: ticket.transaction },
+      call.caller.name,
+    );
     return { preparedStatementHandle, datasetSchema, parameterSchema, isUpdate: query.kind !== 'query' };
   }
 

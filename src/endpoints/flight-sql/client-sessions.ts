@@ -19,6 +19,11 @@ export interface StatementPlace {
 export interface ClientSessions {
   /** The transaction that is named, else the client's session, else the engine. Throws HANDLE_NOT_FOUND. */
   find(call: FlightCall, transactionId?: Uint8Array): StatementPlace;
+  /**
+   * Where a statement that was prepared in a transaction runs: there, or when that has ended, in the transaction that the
+   * client has on the same connection since, or in none. Null for the place where it was prepared.
+   */
+  succeed(transaction: string | null, call: FlightCall): StatementPlace | null;
   /** The place that a ticket was made for. Throws HANDLE_NOT_FOUND when it is gone. */
   reopen(place: TicketPlace, call: FlightCall): StatementPlace;
   /** The client's session, which is opened where there is none. */
@@ -75,6 +80,8 @@ class Sessions implements ClientSessions {
     close: ({ query }) => query.close(),
     isBusy: ({ query }) => query.isInTransaction,
   });
+  /** The ids of the transactions that callers have begun last on their connections. */
+  readonly #latest = new WeakMap<FlightConnection, Map<string, Uint8Array>>();
   readonly #transactions = createHandleTable<Transaction>({
     what: 'transaction',
     maxHandles: MAX_TRANSACTIONS,
@@ -95,6 +102,15 @@ class Sessions implements ClientSessions {
     if (session === null) return { runner: this.#engine, session: null, ticket: NOWHERE };
     const ticket = { transaction: null, session: session.id };
     return { runner: session.query, session: session.query, ticket };
+  }
+
+  succeed(transaction: string | null, call: FlightCall): StatementPlace | null {
+    if (transaction === null || this.#findTransaction(Buffer.from(transaction, 'hex'), call) !== null)
+      return null;
+    const latest =
+      call.connection === undefined ? undefined : this.#latest.get(call.connection)?.get(call.caller.name);
+    const isOpen = latest !== undefined && this.#findTransaction(latest, call) !== null;
+    return this.find(call, isOpen ? latest : undefined);
   }
 
   reopen(place: TicketPlace, call: FlightCall): StatementPlace {
@@ -142,6 +158,10 @@ class Sessions implements ClientSessions {
       let tied = () => {};
       const transaction: Transaction = { session, ownsSession, untie: () => tied() };
       const id = this.#transactions.add(transaction, call.caller.name);
+      if (call.connection !== undefined) {
+        const latest = this.#latest.get(call.connection) ?? new Map<string, Uint8Array>();
+        this.#latest.set(call.connection, latest.set(call.caller.name, id));
+      }
       tied = this.#connections.tie(call.connection, () => this.#abandon(id, call.caller.name));
       return id;
     } catch (error) {
@@ -177,6 +197,14 @@ class Sessions implements ClientSessions {
     const id = toHex(this.#sessions.add(session, caller));
     session.id = id;
     return id;
+  }
+
+  #findTransaction(id: Uint8Array, call: FlightCall): Transaction | null {
+    try {
+      return this.#transactions.find(id, call.caller.name);
+    } catch {
+      return null;
+    }
   }
 
   #findSession(call: FlightCall): ClientSession | null {

@@ -5,6 +5,8 @@ import { createHandleTable } from './handle-table.ts';
 /** A prepared statement as a client holds it. */
 export interface PreparedStatement {
   readonly query: PreparedQuery;
+  /** The id, in hex, of the transaction that it runs in; null outside of any. */
+  readonly transaction: string | null;
 }
 
 /** A prepared statement with the parameters of one of its bindings; null before any. */
@@ -18,7 +20,9 @@ export interface BoundStatement extends PreparedStatement {
 /** The prepared statements of all clients. */
 export interface PreparedStatements {
   /** Keeps a statement; returns its handle. Throws OVERLOADED. */
-  add(query: PreparedQuery, caller: string): Uint8Array;
+  add(statement: PreparedStatement, caller: string): Uint8Array;
+  /** Puts the statement, prepared in another place, where it was. Throws HANDLE_NOT_FOUND. */
+  move(handle: string, statement: PreparedStatement, caller: string): void;
   /** The statement with the binding that the handle names, or its latest. Throws HANDLE_NOT_FOUND. */
   find(handle: Uint8Array, caller: string): BoundStatement;
   /** The statement with a certain binding. Throws HANDLE_NOT_FOUND. */
@@ -31,7 +35,7 @@ export interface PreparedStatements {
 }
 
 interface Entry {
-  readonly query: PreparedQuery;
+  statement: PreparedStatement;
   /** The last few bindings by number: a client may read with one while it binds the next. */
   readonly bindings: Map<number, QueryParameters>;
   latest: number;
@@ -50,12 +54,12 @@ export function createPreparedStatements(): PreparedStatements {
     what: 'prepared statement',
     maxHandles: MAX_STATEMENTS,
     idleMs: IDLE_MS,
-    close: ({ query }) => query.close(),
+    close: ({ statement }) => statement.query.close(),
   });
   const baseOf = (handle: Uint8Array) => handle.subarray(0, HANDLE_BYTES);
 
   const findBinding = (base: Uint8Array, binding: number | null, caller: string): BoundStatement => {
-    const { query, bindings, latest } = table.find(base, caller);
+    const { statement, bindings, latest } = table.find(base, caller);
     const number = binding ?? latest;
     const parameters = bindings.get(number) ?? null;
     if (parameters === null && number !== UNBOUND)
@@ -63,11 +67,14 @@ export function createPreparedStatements(): PreparedStatements {
         'HANDLE_NOT_FOUND',
         'The parameters are gone: others were bound since. Bind them again.',
       );
-    return { query, parameters, handle: Buffer.from(base).toString('hex'), binding: number };
+    return { ...statement, parameters, handle: Buffer.from(base).toString('hex'), binding: number };
   };
 
   return {
-    add: (query, caller) => table.add({ query, bindings: new Map(), latest: UNBOUND }, caller),
+    add: (statement, caller) => table.add({ statement, bindings: new Map(), latest: UNBOUND }, caller),
+    move(handle, statement, caller) {
+      table.find(Buffer.from(handle, 'hex'), caller).statement = statement;
+    },
     find: (handle, caller) => findBinding(baseOf(handle), readBinding(handle), caller),
     findBinding: (handle, binding, caller) => findBinding(Buffer.from(handle, 'hex'), binding, caller),
     bind(handle, parameters, caller) {
@@ -79,7 +86,7 @@ export function createPreparedStatements(): PreparedStatements {
       suffix.writeUInt32BE(entry.latest);
       return Buffer.concat([baseOf(handle), suffix]);
     },
-    close: (handle, caller) => table.take(baseOf(handle), caller).query.close(),
+    close: (handle, caller) => table.take(baseOf(handle), caller).statement.query.close(),
     closeAll: () => table.close(),
   };
 }

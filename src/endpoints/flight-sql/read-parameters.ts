@@ -1,6 +1,6 @@
 import { decodeBatch } from '../../arrow/decode-batch.ts';
 import { createDictionaryStore } from '../../arrow/dictionary-store.ts';
-import { openFlightStream } from '../../arrow/flight-reader.ts';
+import { type FlightFrame, openFlightStream } from '../../arrow/flight-reader.ts';
 import type { BodyAllocator, IpcMessage } from '../../core/ipc-message.ts';
 import { type ArrowBatch, NO_PARAMETERS, type QueryParameters } from '../../core/query.ts';
 import { ArrowportError } from '../../errors.ts';
@@ -14,10 +14,11 @@ const MAX_PARAMETER_BYTES = 256 * 1024 * 1024;
  * Throws the codes of reading a stream, and BODY_TOO_LARGE.
  */
 export async function readParameters(incoming: IncomingStream): Promise<QueryParameters> {
-  if (incoming.firstHeader.byteLength === 0) return NO_PARAMETERS;
   const { limits } = incoming;
   const allocator = createBoundedMemory();
-  const stream = await openFlightStream(incoming.readFrames(allocator), { allocator, limits });
+  const frames = await findFrames(incoming.readFrames(allocator));
+  if (frames === null) return NO_PARAMETERS;
+  const stream = await openFlightStream(frames, { allocator, limits });
   const dictionaries = createDictionaryStore(stream.schema, limits);
   const batches: ArrowBatch[] = [];
   for await (const message of stream.messages) {
@@ -35,6 +36,21 @@ export async function readParameters(incoming: IncomingStream): Promise<QueryPar
     const columns = await decodeBatch(message, stream.schema.fields, dictionaries, limits);
     return { columns, rows: message.header.length };
   }
+}
+
+/** The same frames; null where there are none. */
+async function findFrames(frames: AsyncIterable<FlightFrame>): Promise<AsyncIterable<FlightFrame> | null> {
+  const iterator = frames[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  if (first.done === true) return null;
+  return (async function* () {
+    try {
+      yield first.value;
+      yield* { [Symbol.asyncIterator]: () => iterator };
+    } finally {
+      await iterator.return?.();
+    }
+  })();
 }
 
 /** Parameters stay until their statement has run: their memory is never given back to be used again. */

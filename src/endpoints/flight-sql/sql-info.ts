@@ -4,8 +4,6 @@ import { TRANSACTION_IDLE_MS } from './client-sessions.ts';
 /** What SqlInfo says that is not the same for every server. */
 export interface ServerFacts {
   readonly version: string;
-  /** DuckDB's version. */
-  readonly engineVersion: string;
   /** Milliseconds; 0 for no limit. */
   readonly statementTimeoutMs: number;
   /** Whether the caller may only read. */
@@ -66,7 +64,7 @@ function createSqlInfo(facts: ServerFacts): ReadonlyMap<number, UnionValue> {
 function serverInfo(facts: ServerFacts): readonly (readonly [number, UnionValue])[] {
   return [
     [0, text('Arrowport')],
-    [1, text(`${facts.version} (DuckDB ${facts.engineVersion})`)],
+    [1, text(facts.version)],
     [2, text(ARROW_FORMAT_VERSION)],
     [3, flag(facts.isReadOnly)],
     [4, flag(true)],

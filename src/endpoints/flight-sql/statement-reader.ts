@@ -6,7 +6,7 @@ import type { FlightCall } from '../flight/call-context.ts';
 import type { FlightBatch, FlightStream } from '../flight/producer.ts';
 import type { ClientSessions, StatementPlace } from './client-sessions.ts';
 import type { KeptResults } from './kept-results.ts';
-import type { PreparedStatements } from './prepared-statements.ts';
+import type { BoundStatement, PreparedStatements } from './prepared-statements.ts';
 import type { OpenedTicket, TicketContent } from './tickets.ts';
 
 /** Rows that a client may fetch: what they are, and what its ticket says of them. */
@@ -80,8 +80,9 @@ export function createStatementReader(parts: StatementReaderParts): StatementRea
       }
     },
     async describePrepared(handle, call) {
-      const { query, parameters, ...found } = prepared.find(handle, call.caller.name);
-      return await describeQuery(query, parameters, call, { kind: 'prepared', ...found });
+      const bound = await findPrepared(parts, prepared.find(handle, call.caller.name), call);
+      const { query, parameters, handle: ownHandle, binding } = bound;
+      return await describeQuery(query, parameters, call, { kind: 'prepared', handle: ownHandle, binding });
     },
     async schemaOf(sql, place, call) {
       const query = await place.runner.prepare(sql, queryContext(call));
@@ -89,7 +90,7 @@ export function createStatementReader(parts: StatementReaderParts): StatementRea
       return query.resultSchema;
     },
     async schemaOfPrepared(handle, call) {
-      const { query, parameters } = prepared.find(handle, call.caller.name);
+      const { query, parameters } = await findPrepared(parts, prepared.find(handle, call.caller.name), call);
       return parameters === null ? query.resultSchema : await query.describe(parameters);
     },
     async read({ id }, content, call) {
@@ -119,9 +120,25 @@ export function createStatementReader(parts: StatementReaderParts): StatementRea
       return await sessions.reopen(content.place, call).runner.run(content.sql, NO_PARAMETERS, context);
     }
     const { handle, binding } = content;
-    const { query, parameters } = prepared.findBinding(handle, binding, call.caller.name);
+    const bound = prepared.findBinding(handle, binding, call.caller.name);
+    const { query, parameters } = await findPrepared(parts, bound, call);
     return await query.execute(parameters ?? NO_PARAMETERS, context);
   }
+}
+
+/** The statement, prepared anew where the transaction that it was prepared in has ended. */
+export async function findPrepared(
+  { sessions, prepared }: Pick<StatementReaderParts, 'sessions' | 'prepared'>,
+  bound: BoundStatement,
+  call: FlightCall,
+): Promise<BoundStatement> {
+  const place = sessions.succeed(bound.transaction, call);
+  if (place === null) return bound;
+  const query = await place.runner.prepare(bound.query.sql, queryContext(call));
+  const statement = { query, transaction: place.ticket.transaction };
+  prepared.move(bound.handle, statement, call.caller.name);
+  await bound.query.close();
+  return { ...bound, ...statement };
 }
 
 function refuseParameters({ parameterSchema }: PreparedQuery): void {

@@ -6,4 +6,7 @@ export const flightOptions = {
     description: 'A port of its own for Flight; `null`: the same port as HTTP; 0: any free one.',
     restart: true,
   }),
+  flight_ticket_seconds: z.int().min(1).max(86_400).default(300).meta({
+    description: 'How long the tickets that reading clients are given hold before they must be renewed.',
+  }),
 };
