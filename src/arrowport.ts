@@ -5,6 +5,7 @@ import { type BackendRegistry, createBackendRegistry } from './backends/registry
 import { type AuditSide, createAuditSide } from './composition/audit.ts';
 import { type AuthSide, createAuthSide } from './composition/auth.ts';
 import { createDeltaSide, type DeltaSide } from './composition/delta.ts';
+import { createFlightSqlSide } from './composition/flight-sql.ts';
 import { createServerMigrator } from './composition/migrate-server.ts';
 import { createQuerySide } from './composition/query.ts';
 import { createLiveConfig, type LiveConfig } from './config/live-config.ts';
@@ -294,6 +295,11 @@ class Server implements Arrowport {
     const flight = createFlightEndpoint({
       ...shared,
       actions: createDeltaActions(delta),
+      producer: createFlightSqlSide({
+        engine: this.#queries,
+        ingestor,
+        config: () => this.#config.current(),
+      }),
       onConnectionCount: (count) => connections.set({ transport: 'flight' }, count),
       settings: () => ({
         maxMessageBytes: this.#ipcLimits().maxMessageBytes,
