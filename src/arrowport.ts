@@ -5,7 +5,9 @@ import { type BackendRegistry, createBackendRegistry } from './backends/registry
 import { type AuditSide, createAuditSide } from './composition/audit.ts';
 import { type AuthSide, createAuthSide } from './composition/auth.ts';
 import { createDeltaSide, type DeltaSide } from './composition/delta.ts';
+import { createDeltaSql, withDeltaReading } from './composition/delta-sql.ts';
 import { createFlightSqlSide } from './composition/flight-sql.ts';
+import { isLoopback } from './composition/loopback.ts';
 import { createServerMigrator } from './composition/migrate-server.ts';
 import { createQuerySide } from './composition/query.ts';
 import { createLiveConfig, type LiveConfig } from './config/live-config.ts';
@@ -100,6 +102,14 @@ class Server implements Arrowport {
   readonly #flight: FlightEndpoint;
   readonly #ports: Port[] = [];
   #duckdb: DuckDbBackend | null = null;
+  readonly #openers = {
+    openDuckDb: async (): Promise<DuckDbBackend> => {
+      await this.#backends.open('duckdb');
+      if (this.#duckdb === null) throw new Error('The DuckDB backend was opened by someone else.');
+      return this.#duckdb;
+    },
+    openDelta: () => this.#delta.backend(() => this.#backends.open('delta')),
+  };
   #state: 'starting' | 'running' | 'draining' = 'starting';
   #stopped: Promise<void> | null = null;
 
@@ -142,7 +152,7 @@ class Server implements Arrowport {
       metrics: this.#metrics,
       meter: this.#deltaMeter,
     });
-    this.#backends = this.#createBackends();
+    this.#backends = this.#createBackends(options.env);
     this.#admission = createAdmission({
       maxStreams: config.limits.max_streams,
       maxInflightBytes: config.limits.max_inflight_bytes,
@@ -150,7 +160,8 @@ class Server implements Arrowport {
     });
     this.#queries = createQuerySide({
       config: () => this.#config.current(),
-      openDuckDb: () => this.#openDuckDb(),
+      openDuckDb: this.#openers.openDuckDb,
+      relations: [createDeltaSql(this.#openers)],
     });
     const { http, flight } = this.#createDoors();
     this.#http = http;
@@ -219,20 +230,14 @@ class Server implements Arrowport {
     }
   }
 
-  async #openDuckDb(): Promise<DuckDbBackend> {
-    await this.#backends.open('duckdb');
-    if (this.#duckdb === null) throw new Error('The DuckDB backend was opened by someone else.');
-    return this.#duckdb;
-  }
-
-  #createBackends(): BackendRegistry {
+  #createBackends(env: ArrowportOptions['env']): BackendRegistry {
     const config = this.#config.current();
     return createBackendRegistry({
       duckdb: async () => {
         const { createDuckDbBackend } = await import('./backends/duckdb/backend.ts');
         const logger = this.#logger;
         this.#duckdb = await createDuckDbBackend({
-          config,
+          config: await withDeltaReading(config, env),
           logger,
           limits: () => this.#ipcLimits(),
           retentionHours: () => this.#config.current().idempotency.retention_hours,
@@ -281,9 +286,7 @@ class Server implements Arrowport {
       migrator: createServerMigrator({
         config: () => this.#config.current(),
         routes: () => this.#router.current(),
-        openBackend: (kind) => this.#backends.open(kind),
-        duckdb: () => this.#duckdb,
-        delta: () => this.#delta.opened(),
+        ...this.#openers,
       }),
       connections: connections.labels({ transport: 'http' }),
       settings: () => ({
@@ -392,8 +395,4 @@ function reloadPath({ path }: LoadedConfig, { configPath, cwd }: ArrowportOption
   if (configPath !== undefined || path === null) return configPath;
   const inside = relative(cwd, path);
   return inside.startsWith('..') ? path : inside;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }

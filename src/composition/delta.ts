@@ -20,8 +20,8 @@ export interface DeltaSideOptions {
 export interface DeltaSide {
   /** Makes the backend; the worker starts with the first call. */
   open(): Promise<DeltaBackend>;
-  /** The backend once it is open. */
-  opened(): DeltaBackend | null;
+  /** The backend itself; `openBackend` as for `access`. */
+  backend(openBackend: () => Promise<unknown>): Promise<DeltaBackend>;
   /** What the doors get; `openBackend` is the registry's, so that the backend is made once. */
   access(openBackend: () => Promise<unknown>): DeltaAccess;
   /** The names of the tables below the root; empty where they cannot be listed, which the log tells. */
@@ -39,11 +39,12 @@ export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
   let backend: DeltaBackend | null = null;
   const writer = createWriterAccess(options);
 
-  const readTables = async (openBackend: () => Promise<unknown>) => {
+  const readBackend = async (openBackend: () => Promise<unknown>) => {
     await openBackend();
     if (backend === null) throw new Error('The Delta backend was opened by someone else.');
-    return backend.tables;
+    return backend;
   };
+  const readTables = async (openBackend: () => Promise<unknown>) => (await readBackend(openBackend)).tables;
 
   return {
     async open() {
@@ -79,7 +80,7 @@ export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
       return made;
     },
 
-    opened: () => backend,
+    backend: readBackend,
 
     access: (openBackend) => ({
       tables: () => readTables(openBackend),

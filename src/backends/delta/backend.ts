@@ -1,4 +1,5 @@
 import type { Backend, Load, LoadRequest, TableDescription } from '../../core/backend.ts';
+import type { DeltaSource } from '../../core/delta-source.ts';
 import type { IpcLimits } from '../../core/ipc-message.ts';
 import type { ParquetWriter } from '../../core/parquet-writer.ts';
 import type { TableName } from '../../core/route.ts';
@@ -8,6 +9,7 @@ import type { LoadSettings } from './load-plan.ts';
 import type { WriterAccess } from './load-ways.ts';
 import { beginLoad, type DeltaCommit } from './loader.ts';
 import { createTableRoot, type TableRoot } from './locations.ts';
+import { createDeltaSource } from './source.ts';
 import { createTableParts, type TableParts } from './table-parts.ts';
 import { createDeltaTables, type WorkerTables } from './tables.ts';
 import { createWorkerClient, type WorkerClient } from './worker-client.ts';
@@ -54,6 +56,8 @@ export interface DeltaBackend extends Backend {
   readonly tables: WorkerTables;
   /** Versions of tables in parts, for whoever copies them. */
   readonly parts: TableParts;
+  /** The tables for an engine that reads their files itself. */
+  readonly source: DeltaSource;
   /** The worker's process id while it runs. */
   readonly workerPid: number | undefined;
 }
@@ -76,6 +80,7 @@ class WorkerBackend implements DeltaBackend {
   readonly kind = 'delta';
   readonly tables: WorkerTables;
   readonly parts: TableParts;
+  readonly source: DeltaSource;
   readonly #options: DeltaBackendOptions;
   readonly #worker: WorkerProcess;
   readonly #client: WorkerClient;
@@ -104,6 +109,7 @@ class WorkerBackend implements DeltaBackend {
     };
     this.tables = createDeltaTables(this.#client, this.#root, this.#settings);
     this.parts = createTableParts(this.#client, this.#root);
+    this.source = createDeltaSource(this.#client, this.#root, this.tables);
   }
 
   get workerPid(): number | undefined {

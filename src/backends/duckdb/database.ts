@@ -17,6 +17,10 @@ export interface DatabaseOptions {
     readonly checkpoint_threshold: string | null;
     readonly settings: Readonly<Record<string, string | number | boolean>>;
   };
+  /** Paths of extensions to load where that works. */
+  readonly optional_extensions?: readonly string[];
+  /** Folders whose files SQL of the server's own making reads. */
+  readonly readable_folders?: readonly string[];
 }
 
 const reservedCatalogs = new Set(['memory', 'temp', 'system', 'main']);
@@ -46,10 +50,12 @@ export class Database {
     const connection = await instance.connect();
     try {
       for (const extension of options.duckdb_extensions) await loadExtension(connection, extension);
+      for (const path of options.optional_extensions ?? [])
+        await connection.run(`LOAD ${quoteText(path)}`).catch(() => undefined);
       for (const [name, value] of Object.entries(options.duckdb.settings))
         await applySetting(connection, name, value);
       await attach(connection, options.db_path, database.catalog);
-      await fence(connection, [database.spoolFolder]);
+      await fence(connection, [database.spoolFolder, ...(options.readable_folders ?? [])]);
     } catch (thrown) {
       connection.closeSync();
       instance.closeSync();
@@ -155,7 +161,8 @@ async function applySetting(
 async function fence(connection: DuckDBConnection, folders: readonly string[]): Promise<void> {
   const list = folders.map(quoteText).join(', ');
   await connection.run(
-    `SET GLOBAL allowed_directories = [${list}]; SET GLOBAL enable_external_access = false`,
+    `SET GLOBAL autoinstall_known_extensions = false; SET GLOBAL autoload_known_extensions = false;
+     SET GLOBAL allowed_directories = [${list}]; SET GLOBAL enable_external_access = false`,
   );
 }
 

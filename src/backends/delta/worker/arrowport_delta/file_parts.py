@@ -77,7 +77,7 @@ def read_part(context: Context) -> dict[str, Any]:
 
 def _plan(location: Location, table: DeltaTable, part_rows: int) -> list[_Part] | None:
     """Files in the order of their paths, gathered to parts; None where files do not tell their rows alone."""
-    if not _tells_rows_alone(table):
+    if not tells_rows_alone(table):
         return None
     actions = table.get_add_actions(flatten=True)
     paths = actions.column("path").to_pylist()
@@ -104,7 +104,8 @@ def _plan(location: Location, table: DeltaTable, part_rows: int) -> list[_Part] 
     return found
 
 
-def _tells_rows_alone(table: DeltaTable) -> bool:
+def tells_rows_alone(table: DeltaTable) -> bool:
+    """Whether the rows of a table are those of its files, under the names that the table has."""
     protocol = table.protocol()
     if protocol.min_reader_version == 1:
         return True

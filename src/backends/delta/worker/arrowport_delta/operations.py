@@ -6,7 +6,7 @@ import resource
 import sys
 from typing import Any
 
-from . import dml, file_parts, listing, loads, reads, upkeep
+from . import dml, file_parts, listing, loads, reads, snapshots, upkeep
 from .requests import Context, Handler
 
 
@@ -36,6 +36,8 @@ def handlers() -> dict[str, Handler]:
         "changes": reads.changes,
         "parts": file_parts.parts,
         "read-part": file_parts.read_part,
+        "version": snapshots.version,
+        "snapshot": snapshots.snapshot,
         "info": listing.info,
         "list": listing.list_tables,
         "history": listing.history,

@@ -1,0 +1,181 @@
+import { join } from 'node:path';
+import { type Caller, requireStream } from '../../core/auth.ts';
+import type { DeltaCallContext } from '../../core/delta.ts';
+import type { DeltaMoment, DeltaSource } from '../../core/delta-source.ts';
+import type { CatalogTable } from '../../core/query.ts';
+import { isStreamName } from '../../core/stream-name.ts';
+import { ArrowportError } from '../../errors.ts';
+import type { Database } from './database.ts';
+import { DeltaSpool } from './delta-spool.ts';
+import { filesRelation, parquetRelation } from './delta-sql.ts';
+import { quoteText } from './identifier.ts';
+import type { QueryHost } from './query/query-host.ts';
+import type { RelationRequest, RelationSource } from './query/relation-source.ts';
+import { isNode, type TreeNode } from './query/statement-tree.ts';
+
+/** The schema that Delta tables have in SQL. */
+const deltaCatalog = 'delta';
+const deltaFunction = 'delta_table';
+/** Partitions of a table that SQL names one by one; more are read by the worker. */
+const mostPartitions = 256;
+/** What DuckDB takes for a pattern in the name of a file. */
+const globSigns = /[*?[]/;
+
+export interface DeltaRelationsOptions {
+  readonly host: Pick<QueryHost, 'open'>;
+  /** Opens the Delta backend when it is not open yet. */
+  source(): Promise<DeltaSource>;
+}
+
+/**
+ * Delta tables in SQL: `delta.<table>`, and `delta_table('<table>', version => N)` or `"timestamp" => '…'`. Tables in
+ * folders are read by DuckDB's delta extension where it is loaded, else by its Parquet reader from the files that the
+ * worker names; what neither can read the worker writes into a Parquet file first.
+ */
+export function createDeltaRelations(options: DeltaRelationsOptions): RelationSource {
+  return new DeltaRelations(options);
+}
+
+class DeltaRelations implements RelationSource {
+  readonly catalog = deltaCatalog;
+  readonly functions: ReadonlySet<string> = new Set([deltaFunction]);
+  readonly #options: DeltaRelationsOptions;
+  readonly #spool = new DeltaSpool();
+  readonly #scans = new WeakMap<Database, Promise<boolean>>();
+
+  constructor(options: DeltaRelationsOptions) {
+    this.#options = options;
+  }
+
+  async resolve(request: RelationRequest): Promise<string> {
+    const { table, moment } = readRequest(request);
+    if (!isStreamName(table)) throw notFound(table);
+    requireStream(request.caller, table);
+    const source = await this.#options.source();
+    const context: DeltaCallContext = { requestId: 'query' };
+    const folder = source.folderOf(table);
+    const version = await findVersion(source, table, moment, context);
+    const { database } = await this.#options.host.open();
+    if (folder !== null && (await this.#canScan(database))) {
+      return `(SELECT * FROM delta_scan(${quoteText(folder)}, version => ${version}))`;
+    }
+    return this.#readFiles(source, table, version, database, context);
+  }
+
+  async list(caller: Caller): Promise<readonly CatalogTable[]> {
+    const source = await this.#options.source();
+    const names = await source.listNames({ requestId: 'query' });
+    return names
+      .filter((name) => caller.mayUseStream(name))
+      .map((name) => ({ catalog: deltaCatalog, schema: deltaCatalog, name, kind: 'table' }));
+  }
+
+  async #readFiles(
+    source: DeltaSource,
+    table: string,
+    version: number,
+    database: Database,
+    context: DeltaCallContext,
+  ): Promise<string> {
+    const snapshot = await source.snapshot(table, version, context);
+    const folder = source.folderOf(table);
+    const write = (rows: boolean) =>
+      this.#spool.find(source, { table, id: snapshot.id, version, rows }, database.spoolFolder, context);
+    const isPlain = folder !== null && snapshot.files !== null && !globSigns.test(folder);
+    if (!isPlain || countPartitions(snapshot.files) > mostPartitions)
+      return parquetRelation(await write(true));
+    const files = snapshot.files.map((file) => ({ ...file, path: join(folder, file.path) }));
+    if (files.some(({ path }) => globSigns.test(path))) return parquetRelation(await write(true));
+    return filesRelation({ ...snapshot, files }, await write(false));
+  }
+
+  /** Whether the delta extension is loaded: it can only be when the database is opened. */
+  #canScan(database: Database): Promise<boolean> {
+    const known = this.#scans.get(database);
+    if (known !== undefined) return known;
+    const asked = askForScan(database);
+    this.#scans.set(database, asked);
+    return asked;
+  }
+}
+
+async function askForScan(database: Database): Promise<boolean> {
+  const connection = await database.connect();
+  try {
+    const found = await connection.runAndReadAll(
+      "SELECT 1 FROM duckdb_functions() WHERE function_name = 'delta_scan' LIMIT 1",
+    );
+    return found.currentRowCount > 0;
+  } finally {
+    connection.closeSync();
+  }
+}
+
+async function findVersion(
+  source: DeltaSource,
+  table: string,
+  moment: DeltaMoment,
+  context: DeltaCallContext,
+): Promise<number> {
+  try {
+    return await source.findVersion(table, moment, context);
+  } catch (thrown) {
+    if (thrown instanceof ArrowportError && thrown.code === 'TABLE_NOT_FOUND') throw notFound(table);
+    throw thrown;
+  }
+}
+
+function countPartitions(files: readonly { readonly partition: readonly (string | null)[] }[]): number {
+  return new Set(files.map(({ partition }) => JSON.stringify(partition))).size;
+}
+
+function notFound(table: string): ArrowportError {
+  const shown = table.length > 128 ? `${table.slice(0, 128)}…` : table;
+  return new ArrowportError('TABLE_NOT_FOUND', `There is no Delta table ${JSON.stringify(shown)}.`);
+}
+
+function readRequest(request: RelationRequest): { table: string; moment: DeltaMoment } {
+  if (request.kind === 'table') return { table: request.name, moment: {} };
+  const named = new Map<string, string | number>();
+  let table: string | null = null;
+  for (const argument of argumentsOf(request.call)) {
+    const value = constantOf(argument);
+    const name = typeof argument['alias'] === 'string' ? argument['alias'].toLowerCase() : '';
+    if (value === null || named.has(name)) throw badCall();
+    if (name === '' && table === null && typeof value === 'string') table = value;
+    else if (name === 'version' && typeof value === 'number') named.set(name, value);
+    else if (name === 'timestamp' && typeof value === 'string') named.set(name, value);
+    else throw badCall();
+  }
+  if (table === null || named.size > 1) throw badCall();
+  const version = named.get('version');
+  const timestamp = named.get('timestamp');
+  return {
+    table,
+    moment: {
+      ...(typeof version === 'number' ? { version } : {}),
+      ...(typeof timestamp === 'string' ? { timestamp } : {}),
+    },
+  };
+}
+
+function argumentsOf(call: TreeNode): readonly TreeNode[] {
+  const { children } = call;
+  return Array.isArray(children) ? children.filter(isNode) : [];
+}
+
+/** A text, or a whole number from 0 on; null for everything else. */
+function constantOf(argument: TreeNode): string | number | null {
+  const { value } = argument;
+  if (argument['class'] !== 'CONSTANT' || !isNode(value)) return null;
+  const constant = value['value'];
+  if (typeof constant === 'string') return constant;
+  return typeof constant === 'number' && Number.isSafeInteger(constant) && constant >= 0 ? constant : null;
+}
+
+function badCall(): ArrowportError {
+  return new ArrowportError(
+    'QUERY_INVALID',
+    `${deltaFunction} takes a table name and either version => N or "timestamp" => 'RFC 3339', written as constants.`,
+  );
+}
