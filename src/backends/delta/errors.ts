@@ -12,6 +12,7 @@ export type WorkerErrorKind =
   | 'malformed'
   | 'predicate'
   | 'storage_unavailable'
+  | 'no_bucket'
   | 'auth'
   | 'io_full'
   | 'corrupt'
@@ -53,6 +54,12 @@ const kindTable: Record<WorkerErrorKind, KindRow> = {
     code: 'BACKEND_UNAVAILABLE',
     message: "The Delta table's storage does not answer; nothing was written.",
     retryAfterMs: 2000,
+  },
+  no_bucket: {
+    code: 'BACKEND_UNAVAILABLE',
+    message:
+      'The bucket or container of the Delta tables does not exist: make it, or correct delta_config.table_path.',
+    retryAfterMs: 30_000,
   },
   auth: {
     code: 'BACKEND_UNAVAILABLE',

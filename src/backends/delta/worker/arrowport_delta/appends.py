@@ -1,4 +1,4 @@
-"""Appends to local tables: small loads that come at the same time share a file and a commit.
+"""Appends: small loads that come at the same time share a file and a commit.
 
 No load waits for others to come: while one commit is made, the loads that arrive gather for the next one.
 Each is acknowledged after the commit it is in, has its own key, and fails alone when it cannot be written.
@@ -10,17 +10,17 @@ import contextlib
 import io
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from arro3.core import RecordBatch, RecordBatchReader
 from arro3.core import Schema as ArrowSchema
 from arro3.io import read_ipc_stream
-from deltalake import WriterProperties
+from deltalake import CommitProperties, DeltaTable, WriterProperties
 from deltalake.transaction import AddAction
 
-from .commits import COMMIT_ID, CommitPlan, Committed
+from .commits import COMMIT_ID, CommitPlan, Committed, commit_with_retries, find_replay
 from .errors import WorkerError, classify
 from .locations import CachedTable
 from .log_files import LOADS, load_info
@@ -50,13 +50,15 @@ class FileLayout:
 class Append:
     """One load that waits for its commit, whole in memory.
 
-    ``likeness`` is equal for loads that may share a file.
+    ``likeness`` is equal for loads that may share a file. ``write`` has delta-rs write and commit rows, where the
+    log cannot be followed: in object stores.
     """
 
     likeness: str
     layout: FileLayout
     plan: CommitPlan
     stream: list[bytes]
+    write: Callable[[DeltaTable | None, RecordBatchReader, CommitProperties], None]
     most_rows: int | None = None
     most_bytes: int | None = None
     outcome: Committed | None = None
@@ -218,7 +220,8 @@ class AppendQueue:
     def _commit_group(self, group: list[Append]) -> None:
         tail = self.tail()
         if tail is None:
-            raise WorkerError("conflict", "The table went away meanwhile.")
+            self._commit_through_engine(group)
+            return
         left = []
         for append in group:
             append.outcome = tail.find_replay(append.plan.app_id, append.plan.keys_since)
@@ -252,7 +255,27 @@ class AppendQueue:
             left[0].outcome = committed
             return
         staged.finish()
-        _tell(left, committed, files)
+        _tell(left, committed, {"files": len(files), "bytes": bytes_of(files)})
+
+    def _commit_through_engine(self, group: list[Append]) -> None:
+        """Let delta-rs write and commit the rows of all loads at once."""
+        cached = self._cached
+        plan = _group_plan(group)
+
+        def attempt(table: DeltaTable | None, properties: CommitProperties) -> bool:
+            keyed = [append.plan for append in group if append.plan.app_id is not None]
+            if len(group) > 1 and table is not None:
+                for load in keyed:
+                    if find_replay(cached, table, load.app_id, load.keys_since) is not None:
+                        raise WorkerError("key_taken", "A load with the same key was committed meanwhile.")
+            group[0].write(table, _reader(group), properties)
+            return True
+
+        committed = commit_with_retries(cached, plan, attempt, exclusive=True)
+        if committed.replayed:
+            group[0].outcome = committed
+            return
+        _tell(group, committed, committed.info.get("added"))
 
 
 _queues: weakref.WeakKeyDictionary[CachedTable, AppendQueue] = weakref.WeakKeyDictionary()
@@ -282,9 +305,8 @@ def _group_plan(group: list[Append]) -> CommitPlan:
     )
 
 
-def _tell(group: list[Append], committed: Committed, files: list[AddAction]) -> None:
+def _tell(group: list[Append], committed: Committed, added: dict[str, int] | None) -> None:
     """Give each load its outcome; the files count once."""
-    added = {"files": len(files), "bytes": bytes_of(files)}
     for append in group:
         info = {**load_info(committed.info, append.plan.metadata()), "added": added}
         append.outcome = Committed(committed.version, info, replayed=False, retries=committed.retries)

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
@@ -27,6 +27,8 @@ NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_log
 """Checkpoints are made beside the commits, not in them."""
 
 _INNER_RETRIES = 15
+"""Retries of delta-rs itself, which looks for conflicts and goes on behind other commits."""
+
 _FIRST_BACKOFF_SECONDS = 0.1
 
 
@@ -39,6 +41,7 @@ class CommitPlan:
     meta: dict[str, Any]
     max_retries: int
     keys_since: int = 0
+    inner_retries: int = _INNER_RETRIES
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -62,7 +65,7 @@ class CommitPlan:
         now = int(time.time() * 1000)
         return CommitProperties(
             custom_metadata=self.metadata(),
-            max_commit_retries=_INNER_RETRIES if self.max_retries > 0 else 0,
+            max_commit_retries=self.inner_retries if self.max_retries > 0 else 0,
             app_transactions=[Transaction(app_id, base_version, now) for app_id in self.app_ids] or None,
         )
 
@@ -114,9 +117,15 @@ def commit_with_retries(
     Raises ``WorkerError`` conflict when other writers were faster every time, unknown when the store does not
     say whether the commit is there.
     """
-    for number in range(plan.max_retries + 1):
+    retries = plan.max_retries
+    if cached.location.local_path is None and retries > 0:
+        # A store may lose its answer to a commit. delta-rs would take that for another writer's and commit again:
+        # here the log is looked at before each retry.
+        retries += plan.inner_retries
+        plan = replace(plan, inner_retries=0)
+    for number in range(retries + 1):
         if number > 0:
-            time.sleep(_FIRST_BACKOFF_SECONDS * 2 ** (number - 1) * random.uniform(0.5, 1.5))
+            time.sleep(_FIRST_BACKOFF_SECONDS * 2 ** min(number - 1, 3) * random.uniform(0.5, 1.5))
         with cached.commit_lock if exclusive else nullcontext():
             table = cached.latest() if exclusive else cached.snapshot()
             replay = None if table is None else find_replay(cached, table, plan.app_id, plan.keys_since)
@@ -131,7 +140,7 @@ def commit_with_retries(
                 landed = _landed_after_all(cached, plan, base, error)
                 if landed is not None:
                     return landed
-                if classify(error).kind != "conflict" or number == plan.max_retries:
+                if classify(error).kind != "conflict" or number == retries:
                     raise
                 log("info", "a commit met another writer", error=redact(str(error))[:500], attempt=number + 1)
                 cached.forget()

@@ -31,6 +31,7 @@ _MESSAGES = {
     "version_not_found": "The table has no such version, or its files were vacuumed.",
     "schema": "The data does not fit the table.",
     "predicate": "The SQL expression cannot be used on this table.",
+    "no_bucket": "The bucket or container of the tables does not exist.",
     "storage_unavailable": "The table's storage does not answer.",
     "auth": "The table's storage refuses the credentials.",
     "io_full": "The table's storage is full.",
@@ -57,6 +58,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     ("constraint", r"unmasked nulls for non-nullable"),
     ("io_full", r"no space left on device|os error 28\b|storagefull|quota exceeded|os error 122\b"),
+    ("no_bucket", r"nosuchbucket|bucket does not exist|containernotfound|specified container does not exist"),
     (
         "auth",
         r"403 forbidden|401 unauthorized|invalidaccesskeyid|signaturedoesnotmatch|accessdenied|access denied|"
@@ -72,7 +74,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "storage_unavailable",
         r"error sending request|connection refused|connection reset|connect error|dns error|timed? ?out|"
         r"timeout|503 service|500 internal|502 bad|504 gateway|slowdown|429 too many|error after \d+ retries|"
-        r"max_retries|nosuchbucket|upload aborted|unreachable|os error 111\b|os error 5\b|os error 30\b",
+        r"max_retries|upload aborted|unreachable|os error 111\b|os error 5\b|os error 30\b",
     ),
     (
         "version_not_found",

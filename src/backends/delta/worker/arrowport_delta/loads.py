@@ -164,13 +164,19 @@ def _run(
     if not small and plan.adopt:
         return _load_staged(cached, plan, incoming, commit_id, commit_plan)
     layout = _append_layout(plan)
-    if small and layout is not None and queue_of(cached).tail() is not None:
+    if small and layout is not None:
+
+        def write(table: DeltaTable | None, reader: RecordBatchReader, properties: CommitProperties) -> None:
+            _check_base(plan, table)
+            _write_direct(cached, plan, table, reader, properties)
+
         return queue_of(cached).commit(
             Append(
                 likeness=plan_args.likeness() + incoming.first_chunk().hex(),
                 layout=layout,
                 plan=commit_plan({}),
                 stream=incoming.gathered(),
+                write=write,
                 most_rows=plan_args.find_int("group_rows"),
                 most_bytes=plan_args.find_int("group_bytes"),
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from datetime import timedelta
 from typing import Any
 
 import obstore
@@ -125,9 +126,25 @@ def open_store(location: Location) -> ObjectStore:
             config[name.lower()] = value
     if "endpoint" in {name.removeprefix("aws_").removesuffix("_url") for name in config}:
         config.setdefault("aws_virtual_hosted_style_request", "false")
+    retry = {
+        name: value for name, value in location.options.items() if name in ("max_retries", "retry_timeout")
+    }
     # The stubs name every option; the ones that come from the configuration are checked by the store itself.
     settings: dict[str, Any] = {"config": config or None, "client_options": client or None}
+    if retry:
+        settings["retry_config"] = {
+            "max_retries": int(retry.get("max_retries", "10")),
+            "retry_timeout": timedelta(seconds=_seconds(retry.get("retry_timeout", "180s"))),
+        }
     return from_url(location.uri, **settings)
+
+
+def _seconds(text: str) -> float:
+    """A duration as the options of stores have it: ``500ms``, ``20s``, ``3m``."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h)?\s*", text)
+    if match is None:
+        return 180.0
+    return float(match.group(1)) * {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}[match.group(2) or "s"]
 
 
 def _has_log(store: ObjectStore, name: str) -> bool:
