@@ -1,6 +1,6 @@
 import { ArrowportError, toArrowportError } from '../errors.ts';
 import { noAudit } from './audit.ts';
-import { ANYONE, requireScope, requireStream } from './auth.ts';
+import { ANYONE, requireScope, requireStream, type Scope } from './auth.ts';
 import type { DeltaAccess, DeltaCallContext, DeltaTables } from './delta.ts';
 import {
   findCount,
@@ -26,6 +26,8 @@ export interface DeltaVerb {
   readonly ofTable: boolean;
   /** Whether it may change the table. */
   readonly changes: boolean;
+  /** What its caller must hold; what needs `admin` is taken down in the audit log. */
+  readonly scope: Scope;
   readonly options: Readonly<Record<string, OptionSchema>>;
   /** The options that must be there. */
   readonly required: readonly string[];
@@ -49,7 +51,7 @@ const texts = (description: string): OptionSchema => ({
 });
 
 const targetSize = count('Size that files are aimed at, in bytes.');
-const nothing = { changes: false, options: {}, required: [] } as const;
+const nothing = { scope: 'read', changes: false, options: {}, required: [] } as const;
 
 /** Every verb, by its name. */
 export const deltaVerbs = {
@@ -86,6 +88,7 @@ export const deltaVerbs = {
     description:
       'Removes files that no version within the retention needs; only lists them unless dry_run is false: {files, deleted, dry_run}.',
     ofTable: true,
+    scope: 'admin',
     changes: true,
     options: {
       retention_hours: count("Hours that old files are kept; default: the table's retention."),
@@ -108,6 +111,7 @@ export const deltaVerbs = {
     name: 'optimize',
     description: 'Gathers small files into larger ones: {version, changed, metrics}.',
     ofTable: true,
+    scope: 'admin',
     changes: true,
     options: {
       target_size: targetSize,
@@ -126,6 +130,7 @@ export const deltaVerbs = {
     description:
       'Rewrites files so that rows with near values in the columns are near: {version, changed, metrics}.',
     ofTable: true,
+    scope: 'admin',
     changes: true,
     options: { columns: names('The columns.'), target_size: targetSize },
     required: ['columns'],
@@ -140,6 +145,7 @@ export const deltaVerbs = {
     description:
       'Makes an earlier version the latest again, as a new commit: {version, changed, metrics, restored_version}.',
     ofTable: true,
+    scope: 'admin',
     changes: true,
     options: {
       version: count('The version to restore.'),
@@ -158,6 +164,7 @@ export const deltaVerbs = {
     name: 'checkpoint',
     description: "Writes a checkpoint of the table's log: {version}.",
     ofTable: true,
+    scope: 'admin',
     changes: false,
     options: {},
     required: [],
@@ -168,6 +175,7 @@ export const deltaVerbs = {
     description:
       "Removes log files that are older than the log's retention and not needed any more: {version}.",
     ofTable: true,
+    scope: 'admin',
     changes: false,
     options: {},
     required: [],
@@ -177,6 +185,7 @@ export const deltaVerbs = {
     name: 'properties',
     description: 'Sets table properties: {version, properties}.',
     ofTable: true,
+    scope: 'admin',
     changes: true,
     options: { properties: texts('Names and values, e.g. delta.enableChangeDataFeed: "true".') },
     required: ['properties'],
@@ -190,6 +199,7 @@ export const deltaVerbs = {
     name: 'delete',
     description: 'Deletes the rows that a predicate names: {version, changed, metrics}.',
     ofTable: true,
+    scope: 'admin',
     changes: true,
     options: { predicate: text('A SQL predicate over the columns; "true" deletes all rows.') },
     required: ['predicate'],
@@ -204,6 +214,7 @@ export const deltaVerbs = {
     description:
       'Sets columns to SQL expressions in the rows that a predicate names: {version, changed, metrics}.',
     ofTable: true,
+    scope: 'admin',
     changes: true,
     options: {
       updates: texts('Columns and the SQL expressions of their new values.'),
@@ -234,15 +245,15 @@ export async function runDeltaVerb(
   context: DeltaCallContext,
 ): Promise<object> {
   const { caller = ANYONE } = context;
-  requireScope(caller, verb.changes ? 'admin' : 'read');
+  requireScope(caller, verb.scope);
   if (verb.ofTable) requireStream(caller, table ?? '');
   refuseUnknownOptions(options, Object.keys(verb.options));
   const name = verb.ofTable ? readStreamName(table ?? '') : '';
-  if (!verb.changes) return verb.run(await access.tables(), name, options, context);
+  if (verb.scope === 'read') return verb.run(await access.tables(), name, options, context);
   const result = await recorded(access, verb, name, context, async () =>
     verb.run(await access.tables(), name, options, context),
   );
-  access.changed(name);
+  if (verb.changes) access.changed(name);
   return result;
 }
 

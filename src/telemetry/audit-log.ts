@@ -5,6 +5,8 @@ import { hideTokens } from './hide-tokens.ts';
 import type { Logger } from './logger.ts';
 
 const RETRY_MS = 1000;
+/** Lines that are kept while none can be written. */
+const MAX_WAITING = 10_000;
 const FILE_MODE = 0o600;
 const NEWLINE = 10;
 
@@ -59,8 +61,10 @@ class FileAuditLog implements AuditLog {
 
   record(event: AuditEvent): void {
     const line = formatLine(event);
-    this.#waiting.push({ bytes: Buffer.from(`${line}\n`), written: 0 });
-    if (this.#retry === null && this.#write()) return;
+    // Loads do not begin then; only refusals can come to so many, and those the log has.
+    const isFull = this.#waiting.length >= MAX_WAITING;
+    if (!isFull) this.#waiting.push({ bytes: Buffer.from(`${line}\n`), written: 0 });
+    if (this.#retry === null && this.#write() && !isFull) return;
     // The log is the second place, should this process end before the first can take the line.
     this.#options.logger.error({ audit: line }, `the audit log cannot be written: ${this.#failure}`);
   }
@@ -76,7 +80,7 @@ class FileAuditLog implements AuditLog {
 
   problems(): readonly string[] {
     if (this.#failure === null) return [];
-    return [`the audit log cannot be written: ${this.#failure}; ${this.#waiting.length} lines wait`];
+    return [`the audit log cannot be written: ${this.#failure}; lines that wait: ${this.#waiting.length}`];
   }
 
   close(): void {

@@ -14,7 +14,7 @@ function createAction(access: DeltaAccess, verb: DeltaVerb): FlightAction {
   return {
     name: verb.name,
     description: `Delta Lake. ${verb.description} Takes ${body}.`,
-    scopes: [verb.changes ? 'admin' : 'read'],
+    scopes: [verb.scope],
     async run(bytes, signal, { requestId, caller }) {
       const { table, ...options } = parseOptions(bytes);
       const name = verb.ofTable ? readTable(table) : null;

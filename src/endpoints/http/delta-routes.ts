@@ -94,7 +94,7 @@ function registerRows(app: FastifyInstance, { delta }: HttpEndpointDeps): void {
 function registerVerb(app: FastifyInstance, deps: HttpEndpointDeps, verb: DeltaVerb): void {
   app.post<TableParams>(
     `/delta/:table/${verb.name}`,
-    { schema: verbSchema(verb), config: tableAccess(verb.changes ? 'admin' : 'read') },
+    { schema: verbSchema(verb), config: tableAccess(verb.scope) },
     async (request, reply) => {
       refuseUnknownQuery(request.query, []);
       const options = await readOptions(request, reply, deps);

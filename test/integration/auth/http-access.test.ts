@@ -101,7 +101,17 @@ test('a token opens what its scopes and patterns say, and nothing else', needsPy
   assert.equal(await status('GET', '/metrics/', press), 403);
   assert.equal(await status('POST', '/admin/reload', reader), 403);
   assert.equal(await status('POST', '/admin/reload', operator), 200);
-  assert.equal(await status('POST', '/delta/x/vacuum', reader), 403);
+  for (const verb of [
+    'vacuum',
+    'optimize',
+    'z-order',
+    'restore',
+    'checkpoint',
+    'delete',
+    'update',
+    'properties',
+  ])
+    assert.equal(await status('POST', `/delta/x/${verb}`, reader), 403, verb);
   assert.equal(await status('GET', '/delta/sensors_2/rows', partner), 403);
   assert.equal(await status('GET', '/delta/x/history', press), 403);
   for (const token of [press, reader, operator]) {
