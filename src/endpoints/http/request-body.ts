@@ -1,9 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ArrowportError } from '../../errors.ts';
 
-/** Bytes that may wait for a slow reader before the socket is paused, and where it flows again. */
+/** Bytes that may wait for a slow reader before the socket is paused: of one body, and of all together where they are many. */
 const HIGH_WATER_BYTES = 2 * 1024 * 1024;
-const LOW_WATER_BYTES = 512 * 1024;
+const ALL_WAITING_BYTES = 32 * 1024 * 1024;
+/** The part of it under which the socket flows again. */
+const LOW_WATER_SHARE = 0.25;
 
 /** How much of a refused body is read and dropped so that a client that only sends gets to read its answer. */
 const DISCARD_BYTES = 256 * 1024 * 1024;
@@ -102,6 +104,13 @@ interface Waiter {
   reject(error: ArrowportError): void;
 }
 
+/** Bodies that are being read in this process. */
+let openReaders = 0;
+
+function highWaterBytes(): number {
+  return Math.min(HIGH_WATER_BYTES, ALL_WAITING_BYTES / Math.max(openReaders, 1));
+}
+
 /**
  * Pulls from the 'data' events rather than through the stream's own iterator: that one concatenates whatever
  * is buffered, which copies every byte when the reader is the slower side.
@@ -118,6 +127,7 @@ class WireReader implements AsyncIterableIterator<Uint8Array> {
   #paused = false;
   #ended = false;
   #attached = false;
+  #counted = false;
   #error: ArrowportError | null = null;
   #waiter: Waiter | null = null;
   #waitingSinceMs = 0;
@@ -141,7 +151,7 @@ class WireReader implements AsyncIterableIterator<Uint8Array> {
     const chunk = this.#queue.shift();
     if (chunk !== undefined) {
       this.#queuedBytes -= chunk.byteLength;
-      if (this.#paused && this.#queuedBytes < LOW_WATER_BYTES) {
+      if (this.#paused && this.#queuedBytes < highWaterBytes() * LOW_WATER_SHARE) {
         this.#paused = false;
         this.#request.resume();
       }
@@ -193,11 +203,18 @@ class WireReader implements AsyncIterableIterator<Uint8Array> {
     this.#request.off('close', this.#onClose);
     this.#request.pause();
     this.#attached = false;
+    this.#setCounted(false);
+  }
+
+  #setCounted(counted: boolean): void {
+    if (counted !== this.#counted) openReaders += counted ? 1 : -1;
+    this.#counted = counted;
   }
 
   #attach(): void {
     if (this.#attached || this.#ended) return;
     this.#attached = true;
+    this.#setCounted(true);
     this.#events.onStart();
     // Without a listener an aborted request would be an uncaught error; 'close' tells all that matters.
     this.#request.on('error', ignore);
@@ -222,7 +239,7 @@ class WireReader implements AsyncIterableIterator<Uint8Array> {
     }
     this.#queue.push(chunk);
     this.#queuedBytes += chunk.byteLength;
-    if (this.#queuedBytes >= HIGH_WATER_BYTES && !this.#paused) {
+    if (this.#queuedBytes >= highWaterBytes() && !this.#paused) {
       this.#paused = true;
       this.#request.pause();
     }
@@ -236,6 +253,7 @@ class WireReader implements AsyncIterableIterator<Uint8Array> {
   };
 
   readonly #onClose = (): void => {
+    this.#setCounted(false);
     if (!this.#ended) this.#events.onFailure(clientGone());
   };
 

@@ -6,7 +6,7 @@ const mebibyte = 1024 * 1024;
 
 test('few streams have wide windows, many share a budget, and none falls under a quarter of a mebibyte', () => {
   assert.deepEqual(
-    [1, 16, 17, 64, 256, 1024, 100_000].map((streams) => windowBytes(streams) / mebibyte),
+    [1, 4, 5, 16, 64, 256, 100_000].map((streams) => windowBytes(streams) / mebibyte),
     [16, 16, 8, 4, 1, 0.25, 0.25],
   );
 });
