@@ -23,11 +23,15 @@ export function workerEnvironment(): Readonly<Record<string, string>> {
   };
 }
 
-/** Starts a server whose worker's environment is there already. `config` must not set `delta_config.table_path`. */
-export async function startDeltaServer(owner: CleanupOwner, config = ''): Promise<DeltaServer> {
+/** Starts a server whose worker's environment is there already. Its tables are in its folder where `config` does not say otherwise. */
+export async function startDeltaServer(
+  owner: CleanupOwner,
+  config = '',
+  env: Readonly<Record<string, string>> = {},
+): Promise<DeltaServer> {
   const python = process.env['ARROWPORT_DELTA_PYTHON'];
   await ensureWorkerEnvironment({ cacheFolder, environment: process.env, python: python ?? null });
-  const server = await startServer(owner, { config, env: workerEnvironment() });
+  const server = await startServer(owner, { config, env: { ...env, ...workerEnvironment() } });
   // Its properties are read anew after a restart, so they must not be copied.
   const tablePath = (table: string) => join(server.folder, 'delta_tables', table);
   return Object.assign(server, { tablePath });
