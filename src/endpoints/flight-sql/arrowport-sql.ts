@@ -168,7 +168,7 @@ class ArrowportSqlService implements FlightSqlService {
       { query, transaction: ticket.transaction },
       call.caller.name,
     );
-    return { preparedStatementHandle, datasetSchema, parameterSchema, isUpdate: query.kind !== 'query' };
+    return { preparedStatementHandle, datasetSchema, parameterSchema, isUpdate: !query.returnsRows };
   }
 
   closePrepared(handle: Uint8Array, call: FlightCall): Promise<void> {
