@@ -5,6 +5,7 @@ import { ArrowportError } from '../../errors.ts';
 import type { DeltaField } from './delta-schema.ts';
 import { checkPredicate } from './predicate.ts';
 import { columnsOf, matchSchema, type SchemaMatch } from './schema-match.ts';
+import { statisticsProperties } from './skipping.ts';
 import { type TableState, takesReadyFiles } from './table-state.ts';
 import type { WireObject } from './wire-values.ts';
 
@@ -80,7 +81,7 @@ function planCreation(request: LoadRequest, settings: LoadSettings): WireObject 
     schema: schemaJson(columns),
     schema_mode: null,
     partition_by: partitionBy,
-    configuration: tableProperties(route.delta, settings),
+    configuration: { ...statisticsProperties(columns), ...tableProperties(route.delta, settings) },
     adopt: true,
   };
 }
