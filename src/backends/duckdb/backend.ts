@@ -9,6 +9,7 @@ import { fromDuckDbError, isMissing, isOutOfMemory } from './errors.ts';
 import { qualifiedName, quoteText } from './identifier.ts';
 import { KeyLedger, ReplayedLoad, refuseOtherLoad } from './key-ledger.ts';
 import { beginLoad } from './loader.ts';
+import type { LoaderContext } from './loader-context.ts';
 import { MemoryGovernor } from './memory-governor.ts';
 import { type DuckDbMigrations, openMigrations } from './migrations.ts';
 import { checkNativeInterface } from './native/self-check.ts';
@@ -82,6 +83,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
         database,
         pendingTables: () => catalog.pendingTables(),
         tablesChanged: () => catalog.forgetColumns(),
+        loaderContext: () => ({ ...this.#loaderParts(), closed: this.#enter() }),
       };
     },
     onClose: (listener) => this.#closeListeners.push(listener),
@@ -158,9 +160,12 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   #beginNew(request: LoadRequest, closed: (failure: unknown) => void): Promise<Load> {
+    return beginLoad(request, { ...this.#loaderParts(), closed });
+  }
+
+  #loaderParts(): Omit<LoaderContext, 'closed'> {
     const { sessions, catalog, ledger, memory } = this.#open();
-    const limits = this.#options.limits();
-    return beginLoad(request, { sessions, catalog, ledger, memory, limits, closed });
+    return { sessions, catalog, ledger, memory, limits: this.#options.limits() };
   }
 
   async findTable(table: TableName): Promise<TableDescription | undefined> {

@@ -98,7 +98,7 @@ function checkWords(
     const name = foldCase(token.value);
     const next = tokens[index + 1];
     const follows = (symbol: string) => next?.kind === 'symbol' && next.value === symbol;
-    if (name === internalSchema || (follows('.') && closedCatalogs.has(name))) {
+    if (name.startsWith(internalSchema) || (follows('.') && closedCatalogs.has(name))) {
       throw forbidden('The statement names objects that the server keeps for itself.', sql, token);
     }
     if (follows('(') && rules.isForbiddenFunction(name, true) && rules.isForbiddenFunction(name, false)) {

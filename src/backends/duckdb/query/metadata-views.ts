@@ -69,16 +69,22 @@ export function findShow(what: string, sql: string, hidden: HiddenObjects): stri
     return `SELECT * FROM (${sql}\n) WHERE ${names.length === 0 ? 'true' : `name NOT IN (${names.join(', ')})`}`;
   }
   if (what === '"databases"') {
-    return `SELECT * FROM (${sql}\n) WHERE database_name <> ${quoteText(loaderCatalog)}`;
+    return `SELECT * FROM (${sql}\n) WHERE ${isOpenCatalog('database_name')}`;
   }
   if (what !== '__show_tables_expanded') return null;
   const columns = { database: 'database', schema: 'schema', table: 'name' };
   return listing(`(${sql}\n)`, columns, hidden).slice(1, -1);
 }
 
+/** Loads of sessions gather in catalogs named after the internal schema. */
+function isOpenCatalog(column: string): string {
+  const name = quoteIdentifier(column);
+  return `${name} <> ${quoteText(loaderCatalog)} AND NOT starts_with(${name}, ${quoteText(internalSchema)})`;
+}
+
 function listing(source: string, columns: OwnerColumns, hidden: HiddenObjects): string {
   const { database, schema, table, withheld = [] } = columns;
-  const conditions = [`${quoteIdentifier(database)} <> ${quoteText(loaderCatalog)}`];
+  const conditions = [isOpenCatalog(database)];
   if (schema !== null) conditions.push(`${quoteIdentifier(schema)} <> ${quoteText(internalSchema)}`);
   if (schema !== null && table !== null) {
     for (const { schema: inSchema, name } of hidden.tables) {

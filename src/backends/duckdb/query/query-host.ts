@@ -1,5 +1,6 @@
 import type { TableName } from '../../../core/route.ts';
 import type { Database } from '../database.ts';
+import type { LoaderContext } from '../loader-context.ts';
 
 /** The open database as queries see it. */
 export interface QueryDatabase {
@@ -8,6 +9,8 @@ export interface QueryDatabase {
   pendingTables(): readonly TableName[];
   /** To be told when SQL may have changed the columns of tables. */
   tablesChanged(): void;
+  /** What a load of a session needs; its `closed` must be called in the end. */
+  loaderContext(): LoaderContext;
 }
 
 /** What the query engine needs of the backend that owns the database. */

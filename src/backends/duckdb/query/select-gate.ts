@@ -72,7 +72,7 @@ class SelectGate {
   async #checkTable(table: TableReference): Promise<void> {
     const catalog = foldCase(table.catalog ?? '');
     const schema = foldCase(table.schema ?? '');
-    if (schema === internalSchema || closedCatalogs.has(catalog) || closedCatalogs.has(schema)) {
+    if ([catalog, schema].some((name) => name.startsWith(internalSchema) || closedCatalogs.has(name))) {
       throw this.#forbidden('The statement names objects that the server keeps for itself.', table.location);
     }
     if (schema === 'pg_catalog') {

@@ -20,6 +20,7 @@ import type { QueryConnection, QueryConnections } from './query-connection.ts';
 import { plainMessage, toQueryError } from './query-error.ts';
 import { StatementRunner } from './query-runner.ts';
 import type { RunGuard } from './run-guard.ts';
+import { beginSessionLoad } from './session-load.ts';
 
 /** How long a statement waits for the result of an earlier one to be read, before it takes its place. */
 const patienceMs = 5_000;
@@ -144,8 +145,26 @@ export class DuckDbSession implements QuerySession {
     return new Map([['catalog', own.rules.catalog], ['schema', this.#schema], ...this.#values]);
   }
 
-  beginLoad(_request: SessionLoadRequest): Promise<Load> {
-    throw new ArrowportError('OPTION_INVALID', 'Loads do not run inside sessions.');
+  async beginLoad(request: SessionLoadRequest): Promise<Load> {
+    const own = await this.#takeOwn();
+    const context = own.database.loaderContext();
+    try {
+      return await beginSessionLoad(request, context, {
+        catalog: own.rules.catalog,
+        use: async (work) => {
+          const end = await this.#takeTurn({ stop: () => undefined });
+          try {
+            return await work(own.connection, this.#inTransaction);
+          } finally {
+            end();
+            own.database.tablesChanged();
+          }
+        },
+      });
+    } catch (thrown) {
+      context.closed(thrown);
+      throw thrown;
+    }
   }
 
   async close(): Promise<void> {
