@@ -6,6 +6,7 @@ import { readStreamName } from '../core/stream-name.ts';
 import { ArrowportError } from '../errors.ts';
 import { CliFailure } from './failure.ts';
 import type { CliHost } from './host.ts';
+import { findColumnTypes } from './ingest-column-types.ts';
 import { createOutgoingStream } from './ingest-encode.ts';
 import { type InputFormat, inputFormats, openInputs } from './ingest-input.ts';
 import { formatRate, IngestProgress } from './ingest-progress.ts';
@@ -79,7 +80,11 @@ async function ingest(
   if (files.filter((file) => file === '-').length > 1) {
     throw new CliFailure('usage', 'standard input can be read once: name - once');
   }
-  const { inputs, findProgress, close } = await openInputs(files, options.format, host);
+  const { inputs, findProgress, close } = await openInputs(
+    files,
+    { format: options.format, findColumnTypes: () => findColumnTypes(stream, connection) },
+    host,
+  );
   const progress = new IngestProgress(host.stderr, options.json === true, findProgress);
   try {
     const asked = options.compression === undefined ? null : toBodyCompression(options.compression);
@@ -163,7 +168,7 @@ function printReceipt(receipt: CommitReceipt, seconds: number, options: IngestOp
     `commit ${receipt.commit_id}`,
   ].join(', ');
   const sign = paint(host.stdout, 'green', receipt.replayed ? 'already committed:' : 'committed:');
-  const what = `${formatCount(host.stdout, rows)} rows in ${receipt.table} (${receipt.storage_backend})`;
+  const what = `${formatCount(host.stdout, rows)} ${rows === 1 ? 'row' : 'rows'} in ${receipt.table} (${receipt.storage_backend})`;
   host.stdout.write(`${sign} ${what}: ${facts}\n`);
 }
 

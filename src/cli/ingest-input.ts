@@ -11,6 +11,7 @@ import type { IpcStream } from '../core/ipc-message.ts';
 import type { ArrowSchema } from '../core/schema.ts';
 import { CliFailure } from './failure.ts';
 import type { CliHost } from './host.ts';
+import type { ColumnTypes } from './ingest-column-types.ts';
 
 export const inputFormats = ['arrow', 'parquet', 'csv', 'ndjson'] as const;
 
@@ -57,13 +58,21 @@ const resources: StreamResources = {
   limits: { maxMessageBytes: Number.MAX_SAFE_INTEGER, maxDecompressedRatio: Number.MAX_SAFE_INTEGER },
 };
 
+/** How inputs are read. */
+export interface InputOptions {
+  /** What they are, whatever their bytes and names tell. */
+  readonly format: InputFormat | undefined;
+  /** Asked for once, when an input is text. */
+  findColumnTypes(): Promise<ColumnTypes>;
+}
+
 /** Finds out what each file is and reads its schema. Throws a failure that names the file. */
 export async function openInputs(
   files: readonly string[],
-  forced: InputFormat | undefined,
+  options: InputOptions,
   host: CliHost,
 ): Promise<IngestInputs> {
-  const opener = new InputOpener(forced, host);
+  const opener = new InputOpener(options, host);
   try {
     const inputs: IngestInput[] = [];
     for (const file of files) inputs.push(await opener.open(file));
@@ -83,13 +92,14 @@ class InputOpener {
   /** Of the files that are read here, not by DuckDB. */
   totalBytes = 0;
   readBytes = 0;
-  readonly #forced: InputFormat | undefined;
+  readonly #options: InputOptions;
   readonly #host: CliHost;
   #reader: FileReader | undefined;
   #folder: string | undefined;
+  #columnTypes: Promise<ColumnTypes> | undefined;
 
-  constructor(forced: InputFormat | undefined, host: CliHost) {
-    this.#forced = forced;
+  constructor(options: InputOptions, host: CliHost) {
+    this.#options = options;
     this.#host = host;
   }
 
@@ -97,7 +107,7 @@ class InputOpener {
     if (file === '-') return this.#openStandardInput();
     const path = resolve(this.#host.cwd, file);
     const start = await readStart(path, file);
-    const format = this.#forced ?? findFormat(start, file);
+    const format = this.#options.format ?? findFormat(start, file);
     if (format === undefined) throw unknownFormat(file);
     if (format !== 'arrow') return this.#openTable(file, path, format);
     const openStream = () => openArrow(this.#readFile(path), file);
@@ -123,7 +133,7 @@ class InputOpener {
   async #openStandardInput(): Promise<IngestInput> {
     const { start, chunks } = await peek(this.#host.stdin);
     if (start.length === 0) throw new CliFailure('refused', 'standard input is empty: pipe a file into it');
-    const format = this.#forced ?? findFormat(start, '');
+    const format = this.#options.format ?? findFormat(start, '');
     if (format === undefined) throw unknownFormat(standardInput);
     if (format === 'arrow') {
       const stream = await openArrow(chunks, standardInput);
@@ -138,11 +148,18 @@ class InputOpener {
     return this.#openTable(standardInput, path, format);
   }
 
+  #findColumnTypes(): Promise<ColumnTypes> {
+    this.#columnTypes ??= this.#options.findColumnTypes();
+    return this.#columnTypes;
+  }
+
   async #openTable(name: string, path: string, format: TableFileFormat): Promise<TableInput> {
     const { createFileReader } = await import('../backends/duckdb/file-reader.ts');
     this.#reader ??= await createFileReader();
     const reader = this.#reader;
-    const schema = await reader.readSchema(path, format).catch((error) => {
+    const types = format === 'parquet' ? new Map<string, string>() : await this.#findColumnTypes();
+    const file = { path, format, types };
+    const schema = await reader.readSchema(file).catch((error) => {
       throw unreadable(name, error);
     });
     return {
@@ -150,7 +167,7 @@ class InputOpener {
       name,
       schema,
       rereadable: true,
-      open: (size) => reader.openFile(path, format, size),
+      open: (size) => reader.openFile(file, size),
     };
   }
 }

@@ -40,6 +40,10 @@ export async function startIngestServer(
   let requests = 0;
   let broken = 0;
   const server = createServer((request, response) => {
+    if (request.url?.startsWith('/streams/')) {
+      answer(response, 404, { title: 'Not Found', status: 404, code: 'TABLE_NOT_FOUND' });
+      return;
+    }
     requests += 1;
     if (intercept(request, response, requests - 1)) return;
     readIngest(request).then(
