@@ -11,9 +11,6 @@ export interface FilePlan {
   readonly configuration: Readonly<Record<string, string>>;
 }
 
-/** Statistics of named columns only, which these files do not have. */
-const namedStatistics = 'delta.dataSkippingStatsColumns';
-
 /**
  * How files for a planned load look; null where delta-rs has to write them: into partitions, and where the plan says
  * that it must see the rows.
@@ -21,7 +18,6 @@ const namedStatistics = 'delta.dataSkippingStatsColumns';
 export function findFilePlan(plan: WireObject, state: TableState | null): FilePlan | null {
   const configuration = readTextMap(plan, 'configuration');
   if (!readFlag(plan, 'adopt') || readTexts(plan, 'partition_by').length > 0) return null;
-  if (configuration[namedStatistics] !== undefined) return null;
   const columns = parseDeltaSchema(readText(plan, 'schema')).fields;
   const replaces = plan['schema_mode'] === 'overwrite';
   const schema = state === null || replaces ? columns : state.schema.fields;

@@ -1,6 +1,7 @@
 import type { ParquetBound, ParquetColumnStatistics, ParquetFile } from '../../core/parquet-writer.ts';
 import { type DeltaField, type DeltaType, findDecimal } from './delta-schema.ts';
 
+const namedColumnsProperty = 'delta.dataSkippingStatsColumns';
 const indexedColumnsProperty = 'delta.dataSkippingNumIndexedCols';
 const defaultIndexedColumns = 32;
 /** Characters of a text that statistics keep. */
@@ -22,8 +23,10 @@ export function describeStatistics(
   configuration: Readonly<Record<string, string>>,
 ): string {
   const known = new Map(file.columns.map((column) => [JSON.stringify(column.path), column]));
-  const wanted = Number(configuration[indexedColumnsProperty] ?? defaultIndexedColumns);
-  const indexed = new Indexed(known, wanted < 0 ? Number.POSITIVE_INFINITY : wanted);
+  const names = configuration[namedColumnsProperty];
+  const named = names === undefined ? null : parsePaths(names);
+  const wanted = named === null ? Number(configuration[indexedColumnsProperty] ?? defaultIndexedColumns) : -1;
+  const indexed = new Indexed(known, named, wanted < 0 ? Number.POSITIVE_INFINITY : wanted);
   const { nulls, mins, maxes } = indexed.describe(schema, []);
   return `{"numRecords":${file.rows},"minValues":${mins},"maxValues":${maxes},"nullCount":${nulls}}`;
 }
@@ -37,10 +40,17 @@ interface Described {
 /** Goes through a schema's columns until as many as are indexed have been met. */
 class Indexed {
   readonly #known: ReadonlyMap<string, ParquetColumnStatistics>;
+  /** Columns that have statistics with everything inside them; null for all. */
+  readonly #named: readonly (readonly string[])[] | null;
   #left: number;
 
-  constructor(known: ReadonlyMap<string, ParquetColumnStatistics>, columns: number) {
+  constructor(
+    known: ReadonlyMap<string, ParquetColumnStatistics>,
+    named: readonly (readonly string[])[] | null,
+    columns: number,
+  ) {
     this.#known = known;
+    this.#named = named;
     this.#left = columns;
   }
 
@@ -60,7 +70,7 @@ class Indexed {
         continue;
       }
       this.#left -= 1;
-      const found = this.#known.get(JSON.stringify(path));
+      const found = this.#isNamed(path) ? this.#known.get(JSON.stringify(path)) : undefined;
       if (found === undefined) continue;
       if (found.nullCount !== null) nulls.push(`${key}:${found.nullCount}`);
       const bounds = describeBounds(type, found);
@@ -70,6 +80,21 @@ class Indexed {
     }
     return { nulls: `{${nulls.join(',')}}`, mins: `{${mins.join(',')}}`, maxes: `{${maxes.join(',')}}` };
   }
+
+  #isNamed(path: readonly string[]): boolean {
+    return this.#named?.some((named) => named.every((part, index) => part === path[index])) ?? true;
+  }
+}
+
+/** Columns of a property: commas between them, dots between a column and its fields, backticks around what has either. */
+function parsePaths(list: string): readonly (readonly string[])[] {
+  const paths: string[][] = [[]];
+  for (const [, quoted, plain, mark] of list.matchAll(/`((?:[^`]|``)*)`|([^`.,]+)|([.,])/g)) {
+    if (mark === ',') paths.push([]);
+    const name = quoted?.replaceAll('``', '`') ?? plain?.trim();
+    if (name !== undefined && name !== '') paths.at(-1)?.push(name);
+  }
+  return paths.filter((path) => path.length > 0);
 }
 
 /** Both bounds as JSON; undefined where one of them cannot be said. */
