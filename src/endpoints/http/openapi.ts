@@ -19,6 +19,17 @@ export function collectOpenApi(app: FastifyInstance, version: string): void {
           'Arrow in, tables out: a stream that is posted here is one transaction, and the answer is a receipt for rows that are durable. Errors are RFC 9457 problem documents.',
         license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
       },
+      components: {
+        securitySchemes: {
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            description:
+              'A token of `auth.tokens_file`, or a JSON Web Token. Not asked for while auth is off.',
+          },
+        },
+      },
+      security: [{ bearer: [] }, {}],
       tags: [
         { name: 'Ingest', description: 'Arrow in.' },
         { name: 'Queries', description: 'SQL over what was loaded.' },
@@ -37,7 +48,7 @@ export function collectOpenApi(app: FastifyInstance, version: string): void {
 /** Whoever has credentials of any scope may read what there is. */
 const known: { access: RouteAccess } = { access: { scopes: [] } };
 
-/** Registers `GET /openapi.json` and `GET /docs`, both made once, when first asked for. */
+/** Registers `GET /openapi.json` and `GET /docs`, both made once, when first asked for; a browser that opens `/` is sent there. */
 export function registerOpenApiRoutes(app: FastifyInstance): void {
   let json: string | undefined;
   let page: string | undefined;
@@ -45,6 +56,7 @@ export function registerOpenApiRoutes(app: FastifyInstance): void {
     json ??= JSON.stringify(app.swagger());
     return json;
   };
+  app.get('/', { schema: { hide: true }, config: known }, async (_request, reply) => reply.redirect('docs'));
   app.get('/openapi.json', { schema: openApiSchema, config: known }, async (_request, reply) =>
     reply.header('content-type', 'application/json; charset=utf-8').send(readJson()),
   );

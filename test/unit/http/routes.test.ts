@@ -225,7 +225,8 @@ describe('the description of the API', () => {
 
   test('is a page that loads nothing from anywhere and has an anchor for every code', async (t) => {
     const door = await openDoor(t);
-    const response = await fetch(`${door.url}/docs`);
+    const response = await fetch(`${door.url}/`);
+    assert.equal(new URL(response.url).pathname, '/docs');
     assert.match(response.headers.get('content-type') ?? '', /^text\/html/);
     const page = await response.text();
     assert.doesNotMatch(page, /<script|<link|<img|@import|url\(/);
