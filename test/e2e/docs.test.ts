@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { readSnippets, type Snippet } from '../support/document-snippets.ts';
 import { skipWithoutPython, testPython } from '../support/python.ts';
@@ -27,6 +29,8 @@ interface Ended {
 interface Workshop {
   readonly server: TestServer;
   readonly path: string;
+  /** What a page serves in the place of `server`; null before it does. */
+  serving: ChildProcess | null;
 }
 
 async function openWorkshop(t: TestContext): Promise<Workshop> {
@@ -38,7 +42,7 @@ async function openWorkshop(t: TestContext): Promise<Workshop> {
   symlinkSync(join(repositoryRoot, 'bin', 'arrowport.mjs'), join(commands, 'arrowport'));
   const python = testPython ?? '';
   const path = [commands, dirname(process.execPath), dirname(python), process.env['PATH'] ?? ''].join(':');
-  return { server, path };
+  return { server, path, serving: null };
 }
 
 function runCommand(
@@ -107,13 +111,31 @@ async function runSnippet(
   }
 }
 
+/** Does what a snippet needs done: `stop the server`, or `serve FILE` in its place, on its port. */
+async function prepare(t: TestContext, workshop: Workshop, what: string): Promise<void> {
+  await workshop.server.stop();
+  if (workshop.serving?.kill('SIGTERM')) await once(workshop.serving, 'close');
+  const [, config] = /^serve (\S+)$/.exec(what) ?? [];
+  if (config === undefined) return assert.equal(what, 'stop the server');
+  const { port, folder } = workshop.server;
+  const main = join(repositoryRoot, 'src', 'main.ts');
+  const args = [main, 'serve', '--config', config, '--port', String(port), '--json'];
+  const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+  workshop.serving = child;
+  t.after(() => child.kill('SIGKILL'));
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.includes('"pid"')) return;
+  }
+  assert.fail(`arrowport serve --config ${config} ended before it listened`);
+}
+
 for (const page of pages) {
   test(`everything shown in ${page} happens as written`, { skip: skipWithoutPython }, async (t) => {
     const workshop = await openWorkshop(t);
     let before: Ended | undefined;
     for (const snippet of readSnippets(readFileSync(join(repositoryRoot, page), 'utf8'))) {
       if (snippet.directive?.kind === 'not run') continue;
-      if (snippet.directive?.text === 'stop the server') await workshop.server.stop();
+      if (snippet.directive?.kind === 'first') await prepare(t, workshop, snippet.directive.text);
       await t.test(`line ${snippet.line}: ${snippet.language}`, async () => {
         const ended = await runSnippet(workshop, snippet, before);
         if (ended === undefined) return;

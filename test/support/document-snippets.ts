@@ -4,7 +4,10 @@ export interface Snippet {
   readonly text: string;
   /** 1-based line of the opening fence. */
   readonly line: number;
-  /** What an HTML comment directly above asks for: `<!-- not run: why -->` or `<!-- first: stop the server -->`. */
+  /**
+   * What an HTML comment directly above asks for: `<!-- not run: why -->` or `<!-- first: stop the server -->`
+   * or `<!-- first: serve FILE -->`.
+   */
   readonly directive: { readonly kind: 'not run' | 'first'; readonly text: string } | undefined;
 }
 
