@@ -38,6 +38,9 @@ export async function ingestStatement(
   requireScope(call.caller, 'ingest');
   const target = await readTarget(message, call, parts.engine);
   const session = await findSession(message, target, call, parts.sessions);
+  const idempotencyKey = readKey(message, call);
+  if (session !== null && idempotencyKey !== null)
+    throw invalid('An idempotency key is for a load that commits by itself, not for one inside a session.');
   const request: IngestRequest = {
     ...target.place,
     transport: 'flight',
@@ -47,7 +50,7 @@ export async function ingestStatement(
     mode: null,
     schemaMode: null,
     partitionBy: null,
-    idempotencyKey: readKey(message, call),
+    idempotencyKey,
     ...readTableOptions(message),
     ...(session === null
       ? {}
