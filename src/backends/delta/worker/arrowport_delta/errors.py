@@ -74,7 +74,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "storage_unavailable",
         r"error sending request|connection refused|connection reset|connect error|dns error|timed? ?out|"
         r"timeout|503 service|500 internal|502 bad|504 gateway|slowdown|429 too many|error after \d+ retries|"
-        r"max_retries|upload aborted|unreachable|os error 111\b|os error 5\b|os error 30\b",
+        r"max_retries|upload aborted|unreachable|os error 111\b|os error 5\b|os error 30\b|os error 24\b|"
+        r"could not create local directory|read-?only file ?system|too many open files",
     ),
     (
         "version_not_found",
