@@ -8,6 +8,7 @@ import type { CliHost } from './host.ts';
 import { registerIngestCommand } from './ingest-command.ts';
 import { registerMigrateCommand } from './migrate-command.ts';
 import { oneLine, paint, writeJson } from './output.ts';
+import { registerQueryCommand } from './query-command.ts';
 import { registerSchemaCommand } from './schema-command.ts';
 import { registerServeCommand } from './serve-command.ts';
 import { registerSetupCommand } from './setup-command.ts';
@@ -23,6 +24,7 @@ const commands: readonly RegisterCommand[] = [
   registerCheckCommand,
   registerIngestCommand,
   registerStreamsCommand,
+  registerQueryCommand,
   registerDeltaCommand,
   registerMigrateCommand,
   registerSchemaCommand,

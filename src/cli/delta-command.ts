@@ -1,9 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type ReadOptions, readTable, rowFormats } from './delta-read.ts';
+import { registerChangeCommands } from './delta-change-command.ts';
+import { type ReadOptions, readTable } from './delta-read.ts';
 import { type DeltaOptions, readNames, readWholeNumber } from './delta-request.ts';
 import { listTables, showHistory, showTable } from './delta-tables.ts';
 import {
   checkpointTable,
+  cleanLog,
   type OptimizeOptions,
   optimizeTable,
   restoreTable,
@@ -13,24 +15,28 @@ import {
   zOrderTable,
 } from './delta-upkeep.ts';
 import type { CliHost } from './host.ts';
+import { rowFormats } from './row-file.ts';
 import { addConnectionOptions } from './server-connection.ts';
 
 /** `arrowport delta …`. */
 export function registerDeltaCommand(program: Command, host: CliHost): void {
   const delta = program
     .command('delta')
-    .description('look at the Delta tables of a server, read them, and keep them in shape')
+    .description('look at the Delta tables of a server, read and change them, and keep them in shape')
     .addHelpText(
       'after',
       '\nExample:\n  $ arrowport delta list\n  $ arrowport delta read events --version 3 --limit 10',
     );
   registerLookingCommands(delta, host);
   registerReadCommand(delta, host);
+  registerChangesCommand(delta, host);
   registerVacuumCommand(delta, host);
   registerLayoutCommands(delta, host);
   registerVersionCommands(delta, host);
+  registerChangeCommands(delta, host, add);
 }
 
+/** Adds a command with what every one of them has; `list` is the only one of no table. */
 function add(delta: Command, name: string, description: string, example: string): Command {
   const command = delta.command(name).description(description);
   if (name !== 'list') command.argument('<table>', 'a Delta table');
@@ -71,6 +77,28 @@ function registerReadCommand(delta: Command, host: CliHost): void {
     )
     .option('-o, --output <file>', 'write the rows to this file')
     .action((table: string, options: ReadOptions) => readTable(table, options, host));
+}
+
+function registerChangesCommand(delta: Command, host: CliHost): void {
+  const command = add(
+    delta,
+    'changes',
+    'print the change data feed of a table, where it has one',
+    'changes events --from 3',
+  );
+  command
+    .option('--from <version>', 'the first version (default: 0)', readWholeNumber)
+    .option('--to <version>', 'the last version (default: the latest)', readWholeNumber)
+    .option('--columns <names>', 'only these columns, separated by commas', readNames)
+    .option('--filter <sql>', 'only rows that this predicate is true of')
+    .option('--limit <number>', 'no more rows than this', readWholeNumber)
+    .addOption(new Option('--format <format>', 'as for delta read').choices(Object.keys(rowFormats)))
+    .option('-o, --output <file>', 'write the rows to this file')
+    .action((table: string, options: ReadOptions & { from?: number; to?: number }) => {
+      const { from, to, ...rest } = options;
+      const range = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
+      return readTable(table, { ...rest, changes: range }, host);
+    });
 }
 
 function registerVacuumCommand(delta: Command, host: CliHost): void {
@@ -124,6 +152,12 @@ function registerVersionCommands(delta: Command, host: CliHost): void {
     'write a checkpoint of the log, so that readers open the table faster',
     'checkpoint events',
   ).action((table: string, options: DeltaOptions) => checkpointTable(table, options, host));
+  add(
+    delta,
+    'clean-log',
+    'remove log files that no version within their retention needs',
+    'clean-log events',
+  ).action((table: string, options: DeltaOptions) => cleanLog(table, options, host));
 }
 
 function readPartition(

@@ -58,7 +58,8 @@ export async function postVerb(
 }
 
 /**
- * Opens an answer that is read as it comes; errors while it is read are the caller's to tell.
+ * Opens an answer that is read as it comes, of a GET, or of a POST where there is a JSON document to send; errors while
+ * it is read are the caller's to tell.
  * Throws a refused failure for an error answer, an unreachable one when none comes.
  */
 export async function openAnswer(
@@ -67,13 +68,17 @@ export async function openAnswer(
   path: string,
   query: QueryParameters,
   accept: string,
+  document?: unknown,
 ): Promise<IncomingMessage> {
   const connection = withQuery(readConnection(options, host), query);
-  const request = openRequest(connection, 'GET', path, { accept });
+  const request =
+    document === undefined
+      ? openRequest(connection, 'GET', path, { accept })
+      : openRequest(connection, 'POST', path, { accept, 'content-type': 'application/json' });
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     request.once('error', (error) => reject(toUnreachable(error, connection)));
     request.once('response', resolve);
-    request.end();
+    request.end(document === undefined ? undefined : JSON.stringify(document));
   });
   const { statusCode: status = 0, headers } = response;
   if (status === 200) return response;
@@ -87,7 +92,8 @@ export async function openAnswer(
   throw new CliFailure('refused', `${connection.url.origin} answered ${status} where rows were asked for`);
 }
 
-function withQuery(connection: ServerConnection, query: QueryParameters): ServerConnection {
+/** A connection whose requests carry a query; undefined parameters are left out. */
+export function withQuery(connection: ServerConnection, query: QueryParameters): ServerConnection {
   const url = new URL(connection.url);
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) url.searchParams.set(name, String(value));
