@@ -1,4 +1,4 @@
-"""Parts of a version: rows of the same files every time they are asked for, so that copying can go on where it ended."""
+"""Parts of a version: rows of the same files each time they are asked for, so that copying can go on where it ended."""
 
 from __future__ import annotations
 
