@@ -40,16 +40,18 @@ export function runCommand(
         : setTimeout(() => child.kill('SIGKILL'), options.timeoutMs);
     let stdout = '';
     let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      stderr = (stderr + text).slice(-KEPT_CHARACTERS);
-    });
     child.once('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer);
       if (error.code === 'ENOENT' || error.code === 'EACCES') resolve(undefined);
       else reject(error);
+    });
+    // Without file descriptors left there are no pipes, whatever the types say.
+    const { stdout: output, stderr: errors }: Partial<typeof child> = child;
+    output?.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    errors?.setEncoding('utf8').on('data', (text: string) => {
+      stderr = (stderr + text).slice(-KEPT_CHARACTERS);
     });
     child.once('close', (exitCode) => {
       clearTimeout(timer);

@@ -119,8 +119,9 @@ class Supervisor implements SupervisedProcess {
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     this.#child = child;
+    const readiness = this.#awaitReady(child);
     this.#forwardStderr(child);
-    const ready = await this.#awaitReady(child);
+    const ready = await readiness;
     this.#readySince = Date.now();
     this.#current = { pid: child.pid ?? 0, ready };
     child.once('exit', (code, signal) => this.#onDown(describeExit(code, signal)));
@@ -139,7 +140,7 @@ class Supervisor implements SupervisedProcess {
       const onExit = (code: number | null, signal: NodeJS.Signals | null) => fail(describeExit(code, signal));
       child.once('error', (error) => fail('the program cannot be run', error));
       child.once('exit', onExit);
-      if (child.stdout === null) return;
+      if (!child.stdout) return;
       const lines = createInterface({ input: child.stdout });
       lines.once('line', (line) => {
         const message = parseReadyLine(line);
@@ -155,7 +156,8 @@ class Supervisor implements SupervisedProcess {
   }
 
   #forwardStderr(child: ChildProcess): void {
-    if (child.stderr === null) return;
+    // Without file descriptors left there are no pipes, whatever the types say.
+    if (!child.stderr) return;
     createInterface({ input: child.stderr }).on('line', (line) => this.#options.onStderrLine?.(line));
     child.stdin?.on('error', () => {});
   }

@@ -2,7 +2,6 @@ import type { DeltaCallContext, DeltaRowStream } from '../../core/delta.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { Frame } from '../../processes/frame-codec.ts';
 import { ConnectionLostError, type FrameConnection } from '../../processes/frame-connection.ts';
-import { ProcessStartError } from '../../processes/supervised-process.ts';
 import { fromWorkerError, workerGone } from './errors.ts';
 import { isWireObject, readNumber, readObject, readObjectOrNull, type WireObject } from './wire-values.ts';
 import type { WorkerProcess } from './worker-process.ts';
@@ -79,17 +78,16 @@ async function connect(worker: WorkerProcess): Promise<FrameConnection> {
     return await worker.connect();
   } catch (error) {
     if (error instanceof ArrowportError) throw error;
-    if (error instanceof ProcessStartError || error instanceof ConnectionLostError) {
-      throw new ArrowportError(
-        'BACKEND_UNAVAILABLE',
-        'The Delta worker could not be started; the log says why.',
-        {
-          cause: error,
-          details: { retryAfterMs: 1000 },
-        },
-      );
-    }
-    throw error;
+    // A server that stops breaks the start off; anything else is a worker that cannot be had, whatever hinders it.
+    if (error instanceof Error && error.name === 'AbortError') throw error;
+    throw new ArrowportError(
+      'BACKEND_UNAVAILABLE',
+      'The Delta worker could not be started; the log says why.',
+      {
+        cause: error,
+        details: { retryAfterMs: 1000 },
+      },
+    );
   }
 }
 

@@ -9,6 +9,10 @@ const workingFactor = 2;
 const shareOfMachine = 0.8;
 const raiseFactor = 4;
 const restAfterMs = 2_000;
+/** Loads that run out of memory within this time are one squeeze, and raise the floor once. */
+const squeezeMs = 5_000;
+/** How long a raised floor is held: for ever, DuckDB would in time fill it with what it has written. */
+const holdFloorMs = 30_000;
 
 /** Raises and lowers DuckDB's memory limit with the loads that run, so that wide tables load and idle servers are small. */
 export class MemoryGovernor {
@@ -20,6 +24,8 @@ export class MemoryGovernor {
   #limit = restingBytes;
   #turn: Promise<void> = Promise.resolve();
   #resting: NodeJS.Timeout | undefined;
+  #lowering: NodeJS.Timeout | undefined;
+  #raisedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: { threads: number; setLimit(bytes: number): Promise<void> }) {
     this.#setLimit = options.setLimit;
@@ -47,22 +53,40 @@ export class MemoryGovernor {
     this.#resting.unref();
   }
 
-  /** A load ran out of memory, by an index for example: the next one, its retry perhaps, finds more. */
+  /**
+   * A load ran out of memory, by an index for example: the next one, its retry perhaps, finds more. Once no load has for
+   * a while, the floor goes down again, as far as what DuckDB cannot put away lets it.
+   */
   async raiseFloor(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#raisedAt < squeezeMs) return;
+    this.#raisedAt = now;
     this.#floor = Math.min(this.#floor * raiseFactor, this.#ceiling);
+    this.#lowerLater();
     await this.#adjust();
   }
 
   close(): void {
     clearTimeout(this.#resting);
+    clearTimeout(this.#lowering);
   }
 
-  #adjust(): Promise<void> {
+  #lowerLater(): void {
+    clearTimeout(this.#lowering);
+    this.#lowering = setTimeout(() => {
+      this.#floor = Math.max(Math.floor(this.#floor / raiseFactor), restingBytes);
+      if (this.#floor > restingBytes) this.#lowerLater();
+      void this.#adjust(true).catch(() => undefined);
+    }, holdFloorMs);
+    this.#lowering.unref();
+  }
+
+  #adjust(shrink = false): Promise<void> {
     const next = this.#turn.then(async () => {
       let wanted = this.#floor;
       for (const need of this.#needs.values()) wanted += need;
       wanted = Math.min(wanted, this.#ceiling);
-      const mayShrink = this.#needs.size === 0;
+      const mayShrink = shrink || this.#needs.size === 0;
       if (wanted > this.#limit || (mayShrink && wanted < this.#limit)) {
         await this.#setLimit(wanted);
         this.#limit = wanted;

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { platform } from 'node:os';
+import { test } from 'node:test';
+import { skipWithoutPython } from '../support/python.ts';
+import { runSoak } from './soak-run.ts';
+
+const skip =
+  platform() === 'linux'
+    ? skipWithoutPython
+    : 'what a process holds is read from /proc, which only Linux has';
+const mebibyte = 1024 * 1024;
+
+test('24 connections that die half-way and come back leave memory and file descriptors where they began', {
+  skip,
+}, async (t) => {
+  const seed = Number(process.env['ARROWPORT_SOAK_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
+  const report = await runSoak(t, { seed, seconds: 15, connections: 24 });
+  t.diagnostic(JSON.stringify(report));
+  const { before, after } = report;
+  assert.deepEqual(report.failures, []);
+  assert.ok(report.connectionsOpened > 100, `${report.connectionsOpened} connections`);
+  assert.ok(report.flightLoads > 0);
+  assert.deepEqual([after.activeStreams, after.inflightBytes], [0, 0]);
+  assert.ok(after.fileDescriptors <= before.fileDescriptors + 4, 'file descriptors');
+  // A short soak after a short warm-up: the heap may still be finding its size.
+  assert.ok(after.rssBytes < before.rssBytes + 96 * mebibyte, 'resident memory');
+});
