@@ -162,6 +162,7 @@ class Server implements Arrowport {
       config: () => this.#config.current(),
       openDuckDb: this.#openers.openDuckDb,
       relations: [createDeltaSql(this.#openers)],
+      audit: this.#audit.trail,
     });
     const { http, flight } = this.#createDoors();
     this.#http = http;
@@ -287,6 +288,7 @@ class Server implements Arrowport {
         config: () => this.#config.current(),
         routes: () => this.#router.current(),
         ...this.#openers,
+        audit: this.#audit,
       }),
       connections: connections.labels({ transport: 'http' }),
       settings: () => ({

@@ -1,5 +1,7 @@
 import { resolve } from 'node:path';
 import type { AuditTrail } from '../core/audit.ts';
+import { ANYONE } from '../core/auth.ts';
+import type { Migrator } from '../core/migration.ts';
 import type { IngestObserver } from '../core/observer.ts';
 import type { OperationCall } from '../core/operations.ts';
 import { toArrowportError } from '../errors.ts';
@@ -15,6 +17,8 @@ export interface AuditSide {
   open(): void;
   /** Runs an operation and takes it down under this name, however it ends. */
   record<T>(action: string, by: OperationCall, run: () => Promise<T>): Promise<T>;
+  /** A migrator whose migrations are taken down. */
+  auditMigrator(migrator: Migrator): Migrator;
   problems(): readonly string[];
   close(): void;
 }
@@ -44,6 +48,30 @@ export function createAuditSide(file: string | null, cwd: string, logger: Logger
         throw thrown;
       }
     },
+    auditMigrator: (migrator) => ({
+      async migrate(request, context) {
+        trail.ensureWritable();
+        const { caller = ANYONE, requestId } = context;
+        const { table, backend } = request.target;
+        const event = {
+          caller: caller.name,
+          action: 'migrate',
+          requestId,
+          transport: 'http',
+          table,
+          backend,
+        } as const;
+        try {
+          const report = await migrator.migrate(request, context);
+          trail.record({ ...event, outcome: 'committed', rows: report.rows });
+          return report;
+        } catch (thrown) {
+          const { outcome, code } = toArrowportError(thrown);
+          trail.record({ ...event, outcome, code });
+          throw thrown;
+        }
+      },
+    }),
     problems: () => log?.problems() ?? [],
     close: () => log?.close(),
   };

@@ -1,7 +1,9 @@
 import type { DuckDbBackend } from '../backends/duckdb/backend.ts';
 import type { RelationSource } from '../backends/duckdb/query/relation-source.ts';
 import type { Config } from '../config/schema.ts';
+import type { AuditTrail } from '../core/audit.ts';
 import type { QueryEngine } from '../core/query.ts';
+import { auditQueries } from './audited-queries.ts';
 
 /** What the query engine of a server is made of. */
 export interface QuerySideOptions {
@@ -10,6 +12,8 @@ export interface QuerySideOptions {
   openDuckDb(): Promise<DuckDbBackend>;
   /** Tables of other backends, named in SQL. */
   readonly relations?: readonly RelationSource[];
+  /** Takes down what statements change, where the configuration names an audit log. */
+  readonly audit: AuditTrail;
 }
 
 /** Makes the server's query engine; DuckDB is loaded and opened with the first statement. */
@@ -34,7 +38,7 @@ export function createQuerySide(options: QuerySideOptions): QueryEngine {
     });
     return made;
   };
-  return {
+  const engine: QueryEngine = {
     prepare: async (sql, context) => (await open()).prepare(sql, context),
     run: async (sql, parameters, context) => (await open()).run(sql, parameters, context),
     runUpdate: async (sql, parameters, context) => (await open()).runUpdate(sql, parameters, context),
@@ -52,4 +56,5 @@ export function createQuerySide(options: QuerySideOptions): QueryEngine {
       await (await made?.catch(() => null))?.close();
     },
   };
+  return options.config().audit.file === null ? engine : auditQueries(engine, options.audit);
 }

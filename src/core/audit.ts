@@ -8,11 +8,12 @@ export type AuditOutcome = 'committed' | 'replayed' | Outcome;
 /** One thing that was written, changed or refused. Holds names and figures only: no rows, no statements, no secrets. */
 export interface AuditEvent {
   readonly caller: string;
-  /** `load`, the name of a Delta verb, `reload`, `sql`, or `request` for what was refused at the door. */
+  /** `load`, the name of a Delta verb, `reload`, `migrate`, `sql` with the first word of the statement, or `request` for what was refused at the door. */
   readonly action: string;
   readonly outcome: AuditOutcome;
   readonly requestId: string;
-  readonly transport: Transport;
+  /** Absent for statements, whose engine is not told. */
+  readonly transport?: Transport;
   readonly stream?: string;
   readonly table?: string;
   readonly backend?: BackendKind;

@@ -1,4 +1,5 @@
 import { ArrowportError } from '../errors.ts';
+import type { Caller } from './auth.ts';
 import type { BackendKind } from './receipt.ts';
 import { isStreamName } from './stream-name.ts';
 
@@ -54,6 +55,8 @@ export interface MigrationReport {
 /** Who asks, how to break it off, and whom to tell how far it is. */
 export interface MigrationContext {
   readonly requestId: string;
+  /** Left out by the command that works on files. */
+  readonly caller?: Caller;
   readonly signal: AbortSignal;
   /** Called often; never throws. */
   onProgress(progress: MigrationProgress): void;

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { requireStream } from '../../core/auth.ts';
 import {
   findChoice,
   findCount,
@@ -16,6 +17,7 @@ import {
   readMigrationEnd,
 } from '../../core/migration.ts';
 import { ArrowportError, toArrowportError } from '../../errors.ts';
+import { callerOf } from './access.ts';
 import { readOptions } from './delta-routes.ts';
 import type { HttpEndpointDeps } from './deps.ts';
 import { refuseUnknownQuery } from './ingest-headers.ts';
@@ -34,8 +36,9 @@ export function registerMigrateRoute(app: FastifyInstance, deps: HttpEndpointDep
     { schema: migrateSchema, config: { access: { scopes: ['admin'] } } },
     async (request, reply) => {
       refuseUnknownQuery(request.query, []);
-      const options = await readOptions(request, reply, deps);
-      return answerMigration(migrator, readRequest(options), request, reply, deps);
+      const migration = readRequest(await readOptions(request, reply, deps));
+      for (const { table } of [migration.source, migration.target]) requireStream(callerOf(request), table);
+      return answerMigration(migrator, migration, request, reply, deps);
     },
   );
 }
@@ -51,7 +54,12 @@ async function answerMigration(
   const lines = new ProgressLines();
   const signal = request.bodySource?.signal ?? AbortSignal.any([]);
   const done = migrator
-    .migrate(migration, { requestId: request.id, signal, onProgress: (progress) => lines.tell(progress) })
+    .migrate(migration, {
+      requestId: request.id,
+      caller: callerOf(request),
+      signal,
+      onProgress: (progress) => lines.tell(progress),
+    })
     .then((report) => ({ report }));
   await Promise.race([done, lines.begun]);
   reply.header('content-type', 'application/x-ndjson');

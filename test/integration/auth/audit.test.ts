@@ -176,3 +176,69 @@ test('a server without auth takes its loads down as anyone’s', needsPython, as
   await post(server, 'sensors', await arrowBytes('table = pa.table({"id": range(3)})'));
   assert.equal(readAudit(server)[0]?.['caller'], 'anyone');
 });
+
+test('statements that change are taken down when they are durable, those that read are not', async (t) => {
+  const server = await startServer(t, { config, files });
+  const query = async (sql: string, token = operator) => {
+    const headers = { ...bearer(token), 'content-type': 'application/sql', accept: 'application/json' };
+    const response = await fetch(`${server.url}/query`, { method: 'POST', headers, body: sql });
+    await response.text();
+    return response.status;
+  };
+  assert.equal(await query("CREATE TABLE notes AS SELECT 1 AS id, 'first' AS text"), 200);
+  assert.equal(await query("INSERT INTO notes VALUES (2, 'a-value-of-a-row')"), 200);
+  assert.equal(await query("UPDATE notes SET text = 'x' WHERE id < 3 RETURNING id"), 200);
+  assert.equal(await query('SELECT * FROM notes'), 200);
+  assert.equal(await query('SELECT 1', press), 403);
+  const lines = readAudit(server).map(({ action, outcome, table, rows, code, caller }) => [
+    caller,
+    action,
+    outcome,
+    table ?? code,
+    rows ?? null,
+  ]);
+  assert.deepEqual(lines, [
+    ['operator', 'sql create', 'committed', 'notes', null],
+    ['operator', 'sql insert', 'committed', 'notes', null],
+    ['operator', 'sql update', 'committed', 'notes', null],
+    ['press', 'request', 'rejected', 'FORBIDDEN', null],
+  ]);
+  assert.doesNotMatch(readFileSync(join(server.folder, 'audit.jsonl'), 'utf8'), /a-value-of-a-row/);
+});
+
+test(
+  'what a transaction changed is taken down with its commit, and not at all without one',
+  needsPython,
+  async (t) => {
+    const server = await startServer(t, { config, files });
+    await runPythonJson(
+      `
+import sys
+import adbc_driver_flightsql.dbapi as dbapi
+options = {'adbc.flight.sql.authorization_header': 'Bearer ' + sys.argv[2]}
+connection = dbapi.connect(sys.argv[1], db_kwargs=options, autocommit=False)
+cursor = connection.cursor()
+cursor.execute('CREATE TABLE undone (a INTEGER)')
+connection.rollback()
+cursor.execute('CREATE TABLE done (a INTEGER)')
+cursor.execute('INSERT INTO done VALUES (1), (2)')
+open('before.jsonl', 'w').write(open('audit.jsonl').read())
+connection.commit()
+connection.close()
+print('0')`,
+      [server.flightUrl, operator],
+      { cwd: server.folder },
+    );
+    assert.equal(readFileSync(join(server.folder, 'before.jsonl'), 'utf8'), '');
+    const shown = readAudit(server).map(({ action, outcome, table, rows }) => [
+      action,
+      outcome,
+      table,
+      rows ?? null,
+    ]);
+    assert.deepEqual(shown, [
+      ['sql create', 'committed', 'done', null],
+      ['sql insert', 'committed', 'done', 2],
+    ]);
+  },
+);
