@@ -1,7 +1,7 @@
 import type { DeltaCallContext, DeltaRowStream } from '../../core/delta.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { Frame } from '../../processes/frame-codec.ts';
-import { ConnectionLostError, type FrameConnection } from '../../processes/frame-connection.ts';
+import type { FrameConnection } from '../../processes/frame-connection.ts';
 import { fromWorkerError, workerGone } from './errors.ts';
 import { isWireObject, readNumber, readObject, readObjectOrNull, type WireObject } from './wire-values.ts';
 import type { WorkerProcess } from './worker-process.ts';
