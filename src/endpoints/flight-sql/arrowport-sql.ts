@@ -129,14 +129,14 @@ class ArrowportSqlService implements FlightSqlService {
     if (command.name === 'CommandStatementUpdate') {
       const { query, transactionId } = readStatement(command.message);
       const { runner } = this.#sessions.find(call, transactionId);
-      return await runner.runUpdate(query, NO_PARAMETERS, queryContext(call));
+      return countChanges(await runner.runUpdate(query, NO_PARAMETERS, queryContext(call)));
     }
     const handle = command.message.preparedStatementHandle ?? NO_BYTES;
     const found = this.#prepared.find(handle, call.caller.name);
     const bound = await findPrepared({ sessions: this.#sessions, prepared: this.#prepared }, found, call);
     const sent = await readParameters(incoming);
     const parameters = sent.kind === 'arrow' ? sent : (bound.parameters ?? NO_PARAMETERS);
-    return await bound.query.executeUpdate(parameters, queryContext(call));
+    return countChanges(await bound.query.executeUpdate(parameters, queryContext(call)));
   }
 
   async bind(
@@ -256,6 +256,11 @@ function readStatement({ query = '', transactionId }: StatementMessage): {
 } {
   if (query.trim() === '') throw new ArrowportError('QUERY_INVALID', 'The statement is empty.');
   return { query, transactionId };
+}
+
+/** DDL changes no rows; a count that is not known makes JDBC ask for rows by running the statement again. */
+function countChanges(count: number): number {
+  return Math.max(0, count);
 }
 
 function readTicket(ticket: Uint8Array): Uint8Array {

@@ -32,6 +32,50 @@ const DEFINED_BITS = {
   forwardOnly: 2,
 } as const;
 
+/** The numbers of `SqlSupportsConvert`. */
+const convert = {
+  bigint: 0,
+  bit: 2,
+  date: 4,
+  decimal: 5,
+  float: 6,
+  integer: 7,
+  numeric: 12,
+  real: 13,
+} as const;
+const convertMore = {
+  smallint: 14,
+  time: 15,
+  timestamp: 16,
+  tinyint: 17,
+  varbinary: 18,
+  varchar: 19,
+} as const;
+const { varchar, date, time, timestamp, varbinary } = { ...convert, ...convertMore };
+const numbers = [
+  convert.bigint,
+  convert.bit,
+  convert.decimal,
+  convert.float,
+  convert.integer,
+  convert.numeric,
+  convert.real,
+  convertMore.smallint,
+  convertMore.tinyint,
+];
+/** Which types are cast to which. */
+const conversions: UnionValue = {
+  member: 5,
+  value: new Map<number, readonly number[]>([
+    ...numbers.map((from) => [from, [...numbers, varchar]] as const),
+    [date, [date, timestamp, varchar]],
+    [time, [time, varchar]],
+    [timestamp, [date, time, timestamp, varchar]],
+    [varbinary, [varbinary, varchar]],
+    [varchar, [...numbers, date, time, timestamp, varbinary, varchar]],
+  ]),
+};
+
 const keywords =
   'ANALYZE,ANTI,ASOF,ATTACH,COPY,DESCRIBE,ILIKE,LATERAL,MACRO,PIVOT,POSITIONAL,QUALIFY,SEMI,SUMMARIZE,UNPIVOT';
 const numericFunctions =
@@ -97,6 +141,7 @@ function syntaxInfo({ isReadOnly }: ServerFacts): readonly (readonly [number, Un
     [514, text('$')],
     [515, flag(true)],
     [516, flag(true)],
+    [517, conversions],
     [518, flag(true)],
     [519, flag(false)],
     [520, flag(true)],
@@ -130,7 +175,8 @@ function capabilityInfo(): readonly (readonly [number, UnionValue])[] {
     ),
     [556, flag(true)],
     ...[557, 558, 559, 560, 561].map((code) => [code, bigint(0)] as const),
-    [562, int(REPEATABLE_READ)],
+    // The JDBC driver reads this one as a bigint.
+    [562, bigint(REPEATABLE_READ)],
     [563, flag(true)],
     [564, int(1 << REPEATABLE_READ)],
     [565, flag(false)],

@@ -56,7 +56,7 @@ export interface FlightSqlService {
   ): Promise<FlightInfoMessage>;
   schemaOf(command: ReadingCommand, call: FlightCall): Promise<ArrowSchema>;
   read(ticket: TicketCommand, call: FlightCall): Promise<FlightStream>;
-  /** Resolves with the rows changed; -1 where they are not counted. */
+  /** Resolves with the rows changed. */
   update?(command: UpdateCommand, incoming: IncomingStream, call: FlightCall): Promise<number>;
   /** Binds parameters to a prepared query; resolves with the handle that has them. */
   bind?(
