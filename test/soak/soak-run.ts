@@ -41,6 +41,9 @@ export interface SoakReport {
 const warmUpShare = 0.2;
 const settleMs = 20_000;
 const quietMs = 1000;
+/** A server of long soaks gets the time in which it gives back what it held for a squeeze. */
+const longSeconds = 60;
+const longCalmMs = 75_000;
 
 /**
  * Opens connections that die half-way and come back, over HTTP and Flight, and measures what the server holds before
@@ -65,10 +68,10 @@ export async function runSoak(owner: CleanupOwner, options: SoakOptions): Promis
     failures: [],
   };
   await storm(server, body, crowd, options, options.seconds * warmUpShare, report);
-  report.before = await settled(server);
+  report.before = await settled(server, options);
   options.onProgress?.(`warm: ${JSON.stringify(report.before)}`);
   await storm(server, body, crowd, options, options.seconds, report);
-  report.after = await settled(server);
+  report.after = await settled(server, options);
   return report;
 }
 
@@ -102,7 +105,8 @@ async function storm(
 }
 
 /** What the server holds once nothing runs any more, and its garbage had time to go. */
-async function settled(server: TestServer): Promise<Holdings> {
+async function settled(server: TestServer, { seconds }: SoakOptions): Promise<Holdings> {
+  if (seconds > longSeconds) await sleep(longCalmMs);
   const deadline = performance.now() + settleMs;
   for (;;) {
     await sleep(quietMs);
