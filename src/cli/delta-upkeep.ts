@@ -88,8 +88,13 @@ export async function checkpointTable(table: string, options: DeltaOptions, host
   writeChange(await postVerb(options, host, table, 'checkpoint', {}), options, host);
 }
 
+/** `arrowport delta clean-log TABLE`. */
+export async function cleanLog(table: string, options: DeltaOptions, host: CliHost): Promise<void> {
+  writeChange(await postVerb(options, host, table, 'clean-log', {}), options, host);
+}
+
 /** One line for each figure; the engine's own come after the version. */
-function writeChange(answer: unknown, options: DeltaOptions, host: CliHost): void {
+export function writeChange(answer: unknown, options: DeltaOptions, host: CliHost): void {
   if (options.json === true) {
     writeJson(host.stdout, answer);
     return;

@@ -26,9 +26,27 @@ const plainType = /^[A-Z]+( WITH TIME ZONE)?(\(\d+(, ?\d+)?\))?$/;
  * The columns of the table behind a stream: text has no types of its own, so it is read as what the table holds. Empty
  * where there is no table yet, or the server does not tell: sending will say why.
  */
-export async function findColumnTypes(stream: string, connection: ServerConnection): Promise<ColumnTypes> {
+export function findColumnTypes(stream: string, connection: ServerConnection): Promise<ColumnTypes> {
+  return find(connection, `/streams/${encodeURIComponent(stream)}`, (answer) => answer);
+}
+
+/** The columns of a Delta table, as {@link findColumnTypes} tells those behind a stream. */
+export function findDeltaColumnTypes(table: string, connection: ServerConnection): Promise<ColumnTypes> {
+  return find(connection, `/delta/${encodeURIComponent(table)}`, (answer) => {
+    const schema = typeof answer === 'object' && answer !== null && 'schema' in answer ? answer.schema : null;
+    return typeof schema === 'object' && schema !== null && 'fields' in schema
+      ? { schema: schema.fields }
+      : null;
+  });
+}
+
+async function find(
+  connection: ServerConnection,
+  path: string,
+  choose: (answer: unknown) => unknown,
+): Promise<ColumnTypes> {
   try {
-    return readColumns(await fetchJson(connection, `/streams/${encodeURIComponent(stream)}`));
+    return readColumns(choose(await fetchJson(connection, path)));
   } catch (error) {
     if (error instanceof CliFailure) return new Map();
     throw error;

@@ -12,8 +12,10 @@ import {
 } from './server-connection.ts';
 
 /** Sends a load as one chunked `POST /ingest/{stream}`, no faster than the server reads. */
-export const sendOverHttp: SendLoad = async ({ connection, stream, source, idempotencyKey, onSent }) => {
-  const request = openRequest(connection, 'POST', `/ingest/${encodeURIComponent(stream)}`, {
+export const sendOverHttp: SendLoad = async (load) => {
+  const { connection, stream, source, idempotencyKey, onSent } = load;
+  const path = load.path ?? `/ingest/${encodeURIComponent(stream)}`;
+  const request = openRequest(connection, 'POST', path, {
     'content-type': 'application/vnd.apache.arrow.stream',
     'transfer-encoding': 'chunked',
     ...(idempotencyKey === null ? {} : { 'idempotency-key': idempotencyKey }),

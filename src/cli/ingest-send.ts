@@ -6,6 +6,8 @@ import type { ServerConnection } from './server-connection.ts';
 export interface SendRequest {
   readonly connection: ServerConnection;
   readonly stream: string;
+  /** The path to send to over HTTP; left out: the stream's. */
+  readonly path?: string;
   readonly source: OutgoingStream;
   readonly idempotencyKey: string | null;
   /** Called when a message was handed to the socket, with its rows and bytes. */

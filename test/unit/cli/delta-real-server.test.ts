@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { runPython, runPythonJson, skipWithoutPython } from '../../support/python.ts';
@@ -66,7 +66,79 @@ test('every delta command against a server and its table', { skip: skipWithoutPy
   assert.equal(forced.code, 0);
   assert.match(forced.stderr, /^\d+ files? deleted\n$/);
 
+  await changeTable(done, run, cwd);
+
   assert.match((await run('delta', 'read', 'nope')).stderr, /^refused: TABLE_NOT_FOUND: /);
   assert.match((await run('delta', 'read', 'events', '--version', '99')).stderr, /VERSION_NOT_FOUND/);
   assert.match((await run('delta', 'read', 'events', '--filter', 'nope =')).stderr, /OPTION_INVALID/);
 });
+
+type Run = (...args: string[]) => Promise<{ code: number | null; stdout: string; stderr: string }>;
+
+async function changeTable(
+  done: (...args: string[]) => Promise<string>,
+  run: Run,
+  cwd: string,
+): Promise<void> {
+  writeFileSync(join(cwd, 'kept.csv'), 'id,name,ms\n1,a,0.5\n2,b,\n3,c,2\n');
+  writeFileSync(join(cwd, 'new.csv'), 'id,name,ms\n3,C,9\n4,d,4\n');
+  const write = ['delta', 'write', 'kept', 'kept.csv'];
+  assert.match(
+    await done(...write, '--partition-by', 'name', '--idempotency-key', 'k'),
+    /3 rows in kept, version 0/,
+  );
+  assert.match(
+    await done(...write, '--idempotency-key', 'k'),
+    /^already committed: 3 rows in kept, version 0/,
+  );
+  const set = [
+    '--set',
+    'delta.enableChangeDataFeed=true',
+    '--set',
+    'delta.logRetentionDuration=interval 9 days',
+  ];
+  assert.match(await done('delta', 'properties', 'kept', ...set), /^version\t1$/m);
+  assert.match(
+    await done('delta', 'update', 'kept', '--set', 'ms=id * 10', '--predicate', 'ms IS NULL'),
+    /^version\t2$/m,
+  );
+  assert.match(await done('delta', 'merge', 'kept', 'new.csv', '--on', 'id'), /2 rows in kept, version 3/);
+  assert.match(await done('delta', 'delete', 'kept', '--predicate', 'id = 1'), /^num_deleted_rows\t1$/m);
+  const rows = (await done('delta', 'read', 'kept')).trim().split('\n').slice(1).sort();
+  assert.deepEqual(rows, ['2\tb\t20.0', '3\tC\t9.0', '4\td\t4.0']);
+  const changes = JSON.parse(
+    await done('delta', 'changes', 'kept', '--from', '2', '--to', '3', '--json'),
+  ) as {
+    readonly _change_type: string;
+    readonly id: number;
+  }[];
+  assert.deepEqual(changes.map(({ id, _change_type: kind }) => `${id} ${kind}`).sort(), [
+    '2 update_postimage',
+    '2 update_preimage',
+    '3 update_postimage',
+    '3 update_preimage',
+    '4 insert',
+  ]);
+  await done('delta', 'write', 'kept', 'new.csv', '--mode', 'overwrite', '--predicate', 'id >= 3');
+  assert.equal(
+    (JSON.parse(await done('delta', 'info', 'kept', '--json')) as { row_count: number }).row_count,
+    3,
+  );
+  assert.match(await done('delta', 'clean-log', 'kept'), /^version\t\d+$/m);
+  for (const [args, code, said] of [
+    [['delete', 'kept', '--predicate', 'no such ('], 1, /OPTION_INVALID/],
+    [['delete', 'kept'], 2, /--predicate/],
+    [['update', 'kept', '--set', 'nothing=1'], 1, /OPTION_INVALID/],
+    [['update', 'kept', '--set', 'nonsense'], 2, /name=value/],
+    [['merge', 'kept', 'new.csv', '--on', 'nothing'], 1, /OPTION_INVALID/],
+    [['properties', 'kept', '--set', 'delta.nonsense=1'], 1, /OPTION_INVALID/],
+    [['changes', 'events'], 1, /OPTION_INVALID/],
+    [['clean-log', 'nope'], 1, /TABLE_NOT_FOUND/],
+    [['write', '../x', 'new.csv'], 1, /STREAM_NAME_INVALID/],
+    [['write', 'kept', 'absent.csv'], 1, /absent\.csv/],
+  ] as const) {
+    const refused = await run('delta', ...args);
+    assert.equal(refused.code, code, `${args.join(' ')}: ${refused.stderr}`);
+    assert.match(refused.stderr, said);
+  }
+}
