@@ -18,7 +18,7 @@ export interface MemoryBudget {
   readonly held: number;
   /** Since when someone waits, by `performance.now()`; null while nobody does. */
   readonly waitingSince: number | null;
-  /** Whether someone waits, or more is held than the limit. */
+  /** Whether someone waits, or more is held than is given out. */
   readonly isPressed: boolean;
   /**
    * Takes an amount: null when it was there, else a promise that resolves when it is taken. Rejects with what
@@ -39,8 +39,8 @@ export interface MemoryBudget {
 const STUCK_MS = 250;
 /** After so long one of those who wait is told to come again later, so that what it holds serves the others. */
 const GIVE_UP_MS = 2000;
-/** What a load that must go on may take beyond the limit, as a share of it. */
-const OVERDRAFT_SHARE = 0.5;
+/** The part of the limit that is given out; the rest is for a load that must go on, and for what is read ahead. */
+const ORDINARY_SHARE = 0.75;
 
 interface Waiter {
   readonly amount: number;
@@ -54,7 +54,7 @@ interface Waiter {
  * Makes a budget of `limit` bytes; `onChange` hears what is held after each change.
  *
  * Loads that hold parts of what they need could wait for each other for ever. So one load at a time, the privileged
- * one, may go over the limit by half when nothing moves any more: it completes its message, which DuckDB or the worker then
+ * one, may use the rest of the limit when nothing moves any more: it completes its message, which DuckDB or the worker then
  * takes, and what it gives back serves the others. An amount above the whole budget is given once nobody else holds any.
  */
 export function createMemoryBudget(limit: number, onChange: (held: number) => void): MemoryBudget {
@@ -64,7 +64,9 @@ export function createMemoryBudget(limit: number, onChange: (held: number) => vo
 class SharedMemoryBudget implements MemoryBudget {
   held = 0;
   #arriving = 0;
+  /** What is given out, and what a privileged load may bring it to. */
   readonly #limit: number;
+  readonly #most: number;
   readonly #onChange: (held: number) => void;
   readonly #queues: Readonly<Record<MemoryUse, Set<Waiter>>> = { unfold: new Set(), receive: new Set() };
   #privileged: MemoryOwner | null = null;
@@ -72,7 +74,8 @@ class SharedMemoryBudget implements MemoryBudget {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(limit: number, onChange: (held: number) => void) {
-    this.#limit = limit;
+    this.#limit = limit * ORDINARY_SHARE;
+    this.#most = limit;
     this.#onChange = onChange;
   }
 
@@ -149,7 +152,7 @@ class SharedMemoryBudget implements MemoryBudget {
   }
 
   #isWithinOverdraft(amount: number, owner: MemoryOwner): boolean {
-    return this.held + amount <= this.#limit * (1 + OVERDRAFT_SHARE) || this.held === owner.held;
+    return this.held + amount <= this.#most || this.held === owner.held;
   }
 
   #serve(): void {
