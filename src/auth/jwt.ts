@@ -94,7 +94,10 @@ export function readKeys(text: string): IssuerKeys {
     if (key['d'] !== undefined)
       throw new Error('this is a private key: put the public key into the file, and make a new pair');
   }
-  return createLocalJWKSet({ keys });
+  const find = createLocalJWKSet({ keys });
+  if (keys.some(({ kid }) => kid !== undefined)) return find;
+  // Keys without a name cannot be asked for by one, though tokens mostly name theirs.
+  return ({ kid: _, ...header }, token) => find(header, token);
 }
 
 function readKeySet(text: string): JWK[] {

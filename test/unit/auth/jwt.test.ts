@@ -169,6 +169,15 @@ test('keys are read from PEM, a certificate, a JWK and a JWK set; private and sh
   assert.throws(() => readKeys('{"keys": []}'), /the key set is empty/);
 });
 
+test('a token that names its key finds the one of a file that has no name', async () => {
+  const token = signRs256(claims(), { alg: 'RS256', kid: 'k1' });
+  assert.equal((await verify(byPem(), token)).name, 'jwt:press');
+  const named = (kid: string) =>
+    createJwtVerifier(settings, readKeys(JSON.stringify(jwk(rsa.publicKey, { kid }))));
+  assert.equal((await verify(named('k1'), token)).name, 'jwt:press');
+  assert.equal((await refusal(named('k2'), token)).code, 'UNAUTHENTICATED');
+});
+
 test('keys are fetched from the issuer when they are needed; without them a token is told to come again', async (t) => {
   let fetches = 0;
   let isUp = true;
