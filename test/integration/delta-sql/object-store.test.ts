@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { startServer } from '../../support/server.ts';
+import { runCli } from '../../unit/cli/run-cli.ts';
+import { skipWithoutObjectStore, startObjectStore } from '../delta/object-store.ts';
+
+const skip = await skipWithoutObjectStore();
+
+test('Delta tables in an object store are read in SQL and migrated, there and back', { skip }, async (t) => {
+  const endpoint = await startObjectStore(t);
+  const config = `db_path: ./db.duckdb
+delta_config:
+  table_path: s3://lake/tables
+  storage_options: {endpoint: '${endpoint}', region: us-east-1, access_key_id: AKIDEXAMPLE, secret_access_key: wJalrEXAMPLEKEY, allow_http: true, path_style_access: true}
+`;
+  const server = await startServer(t, { config });
+  const query = async (sql: string) => {
+    const response = await fetch(`${server.url}/query`, {
+      method: 'POST',
+      body: sql,
+      headers: { 'content-type': 'text/plain', accept: 'application/json' },
+    });
+    const answer = (await response.json()) as { rows: unknown[][]; detail: string; code: string };
+    assert.ok(!JSON.stringify(answer).includes('EXAMPLE'));
+    return answer;
+  };
+  await query(
+    "CREATE TABLE things AS SELECT range AS id, 'k' || (range % 3) AS kind, uuid() AS u FROM range(30000)",
+  );
+  const migrate = async (...args: string[]) => {
+    const result = await runCli(['migrate', ...args, '--url', server.url, '--json']);
+    assert.equal(result.code, 0, result.stderr);
+    return JSON.parse(result.stdout) as { rows: number; parts: number };
+  };
+  assert.equal((await migrate('duckdb:things', 'delta:things', '--partition-by', 'kind')).rows, 30_000);
+  assert.deepEqual((await query('SELECT count(*), sum(id) FROM delta.things')).rows, [[30_000, 449_985_000]]);
+  assert.deepEqual(
+    (await query("SELECT count(*), min(id) FROM delta_table('things', version => 0) WHERE kind = 'k2'")).rows,
+    [[10_000, 2]],
+  );
+  assert.equal((await query('SELECT * FROM delta.nope')).code, 'TABLE_NOT_FOUND');
+  assert.equal((await query("SELECT * FROM delta_table('things', version => 5)")).code, 'VERSION_NOT_FOUND');
+  assert.deepEqual(
+    await migrate('delta:things', 'duckdb:back', '--part-rows', '10000').then(({ parts }) => parts),
+    3,
+  );
+  assert.deepEqual(
+    (
+      await query(
+        'SELECT count(*), any_value(typeof(u)) FROM (FROM things EXCEPT ALL FROM back UNION ALL FROM back)',
+      )
+    ).rows,
+    [[30_000, 'UUID']],
+  );
+  assert.ok(!existsSync(`${server.folder}/s3:`), readdirSync(server.folder).join());
+});
