@@ -9,7 +9,7 @@ import { type Authenticator, type Caller, type Credentials, requireScope } from 
 import type { IngestObserver } from '../../core/observer.ts';
 import { toArrowportError } from '../../errors.ts';
 import { accessOf } from './call-access.ts';
-import { type CallSource, findCallSource } from './http2-streams.ts';
+import { type CallSource, discardRequest, findCallSource } from './http2-streams.ts';
 import { readRequestId } from './request-id.ts';
 import { toStatus } from './status.ts';
 
@@ -49,6 +49,7 @@ export function createCallGuard(
     const request = { requestId, transport: 'flight', stream: null, ...caller } as const;
     observer.requestFailed(request, toArrowportError(thrown));
     call.sendStatus(toStatus(thrown, requestId));
+    discardRequest(metadata);
   };
   return (method, call) =>
     new ServerInterceptingCall(call, {

@@ -18,6 +18,8 @@ const DISCARD_MS = 2000;
 const REQUEST_MS = 60_000;
 /** How large it may be. */
 const REQUEST_BYTES = 16 * 1024 * 1024;
+/** How large everything that a client sends in a handshake may be: nobody knows yet who it is. */
+const HANDSHAKE_BYTES = 64 * 1024;
 /** Carries a stream's key from the HTTP/2 layer to the call; whatever a client sends under this name is overwritten. */
 const STREAM_KEY_HEADER = 'arrowport-internal-stream';
 const SERVICE_PATH = /^\/arrow\.flight\.protocol\.FlightService\/(\w+)$/;
@@ -88,7 +90,8 @@ export function prepareHttp2Streams(): void {
     adjustWindow(stream.session, tracked.size);
     translateStatus(entry);
     boundDiscarding(stream);
-    if (!METHODS_OF_LONG_REQUESTS.includes(method)) boundRequest(stream);
+    if (!METHODS_OF_LONG_REQUESTS.includes(method))
+      boundRequest(stream, method === 'Handshake' ? HANDSHAKE_BYTES : REQUEST_BYTES);
   });
 }
 
@@ -99,6 +102,13 @@ export function findCallSource(metadata: Metadata): CallSource {
     socket: entry?.stream.session?.socket,
     hasDuplicateCredentials: entry?.hasDuplicateCredentials ?? false,
   };
+}
+
+/** Lets go of what is still sent for a call that is refused, so that it takes no memory until the stream is reset. */
+export function discardRequest(metadata: Metadata): void {
+  const entry = tracked.get(String(metadata.get(STREAM_KEY_HEADER)[0]));
+  entry?.stream.removeAllListeners('data');
+  entry?.stream.resume();
 }
 
 /** The transport of the call that came with this metadata; takes the internal header out of it. Once per call. */
@@ -165,7 +175,7 @@ function boundDiscarding(stream: ServerHttp2Stream): void {
   });
 }
 
-function boundRequest(stream: ServerHttp2Stream): void {
+function boundRequest(stream: ServerHttp2Stream, maxBytes: number): void {
   const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), REQUEST_MS);
   timer.unref();
   stream.once('end', () => clearTimeout(timer));
@@ -173,7 +183,7 @@ function boundRequest(stream: ServerHttp2Stream): void {
   let received = 0;
   stream.on('data', (chunk: Buffer) => {
     received += chunk.byteLength;
-    if (received > REQUEST_BYTES) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    if (received > maxBytes) stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
   });
   // A first listener sets a stream flowing; when it flows is for the gRPC library to say.
   stream.pause();
