@@ -18,6 +18,6 @@ export function createCaller({ name, scopes, streams }: Grant): Caller {
     hasScope: (scope) => held.has(scope),
     mayUseStream: (stream) =>
       patterns === null || patterns.some((pattern) => matchesPattern(pattern, stream)),
-    isUnrestricted: patterns === null || patterns.includes('*'),
+    isUnrestricted: patterns === null || streams?.includes('*') === true,
   };
 }

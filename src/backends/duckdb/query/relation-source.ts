@@ -1,17 +1,26 @@
 import type { Caller } from '../../../core/auth.ts';
 import type { CatalogTable } from '../../../core/query.ts';
 import type { TreeNode } from './statement-tree.ts';
+import type { Condition } from './table-conditions.ts';
 
 /** A table of another backend, as a statement names it. */
-export type RelationRequest =
-  | { readonly kind: 'table'; readonly name: string; readonly caller: Caller }
-  | {
-      readonly kind: 'function';
-      readonly name: string;
-      /** The call as DuckDB's parser writes it: its arguments are `children`. */
-      readonly call: TreeNode;
-      readonly caller: Caller;
-    };
+export type RelationRequest = RelationUse &
+  (
+    | { readonly kind: 'table'; readonly name: string }
+    | {
+        readonly kind: 'function';
+        readonly name: string;
+        /** The call as DuckDB's parser writes it: its arguments are `children`. */
+        readonly call: TreeNode;
+      }
+  );
+
+/** Who names it, and what for. */
+interface RelationUse {
+  readonly caller: Caller;
+  /** Conditions that the statement puts on its rows, besides others: rows that fail one need not be read. */
+  readonly conditions: readonly Condition[];
+}
 
 /**
  * Tables that live outside of DuckDB and are named in SQL as `<catalog>.<table>`, or by a table function. The gate

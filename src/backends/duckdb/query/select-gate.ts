@@ -12,6 +12,7 @@ import {
   type StatementReferences,
   type TableReference,
 } from './statement-tree.ts';
+import { findConditions } from './table-conditions.ts';
 
 /** Catalogs that no statement may name: those of running loads, and DuckDB's own. */
 const closedCatalogs: ReadonlySet<string> = new Set(['memory', 'system']);
@@ -21,7 +22,7 @@ const closedCatalogs: ReadonlySet<string> = new Set(['memory', 'system']);
  * DuckDB's. Throws QUERY_FORBIDDEN, TABLE_NOT_FOUND, FORBIDDEN.
  */
 export async function admitSelect(sql: string, tree: unknown, context: GateContext): Promise<EditedSql> {
-  const gate = new SelectGate(sql, readReferences(tree), context);
+  const gate = new SelectGate(sql, tree, context);
   await gate.check();
   return gate.edited;
 }
@@ -29,15 +30,17 @@ export async function admitSelect(sql: string, tree: unknown, context: GateConte
 class SelectGate {
   readonly edited: EditedSql;
   readonly #sql: string;
+  readonly #tree: unknown;
   readonly #references: StatementReferences;
   readonly #context: GateContext;
   #hidden: HiddenObjects | null = null;
   #tokens: readonly SqlToken[] | null = null;
 
-  constructor(sql: string, references: StatementReferences, context: GateContext) {
+  constructor(sql: string, tree: unknown, context: GateContext) {
     this.edited = new EditedSql(sql);
     this.#sql = sql;
-    this.#references = references;
+    this.#tree = tree;
+    this.#references = readReferences(tree);
     this.#context = context;
   }
 
@@ -53,7 +56,8 @@ class SelectGate {
     const source = call.isTable ? relations.find(({ functions }) => functions.has(call.name)) : undefined;
     if (source !== undefined) {
       const { name, node } = call;
-      const text = await source.resolve({ kind: 'function', name, call: node, caller });
+      const conditions = findConditions(this.#tree, call.location);
+      const text = await source.resolve({ kind: 'function', name, call: node, caller, conditions });
       this.#replaceCall(call, text);
       return;
     }
@@ -81,7 +85,9 @@ class SelectGate {
     if (schema === 'information_schema') return this.#replaceStandardView(table);
     const source = this.#context.relations.find((each) => foldCase(each.catalog) === (catalog || schema));
     if (source !== undefined) {
-      const text = await source.resolve({ kind: 'table', name: table.name, caller: this.#context.caller });
+      const conditions = findConditions(this.#tree, table.location);
+      const { caller } = this.#context;
+      const text = await source.resolve({ kind: 'table', name: table.name, caller, conditions });
       this.#replaceTable(table, text);
       return;
     }

@@ -49,9 +49,7 @@ export function readReferences(tree: unknown): StatementReferences {
     }
     if (!isNode(node)) continue;
     if (node['type'] === 'BASE_TABLE') tables.push(readTable(node));
-    if (node['type'] === 'SHOW_REF' && textOf(node['table_name']) !== null) {
-      shows.push(String(node['table_name']));
-    }
+    if (node['type'] === 'SHOW_REF' && !isNode(node['query'])) shows.push(describeShow(node));
     if (node['type'] === 'TABLE_FUNCTION') tableFunctions.set(node['function'], textOf(node['alias']));
     const name = textOf(node['function_name']);
     if (name !== null) {
@@ -72,6 +70,11 @@ export function readReferences(tree: unknown): StatementReferences {
     open.push(...Object.values(node).toReversed());
   }
   return { tables, functions, localNames, shows };
+}
+
+/** What is shown: the parser's name of it, and the schema where one is given. */
+function describeShow(node: TreeNode): string {
+  return [node['catalog_name'], node['schema_name'], node['table_name']].filter(textOf).join('.');
 }
 
 function readTable(node: TreeNode): TableReference {
