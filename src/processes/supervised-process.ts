@@ -122,7 +122,7 @@ class Supervisor implements SupervisedProcess {
     const readiness = this.#awaitReady(child);
     this.#forwardStderr(child);
     const ready = await readiness;
-    this.#readySince = Date.now();
+    this.#readySince = performance.now();
     this.#current = { pid: child.pid ?? 0, ready };
     child.once('exit', (code, signal) => this.#onDown(describeExit(code, signal)));
     if (child.exitCode !== null || child.signalCode !== null) this.#onDown('it ended right after its start');
@@ -166,7 +166,7 @@ class Supervisor implements SupervisedProcess {
     if (this.#current === undefined) return;
     this.#current = undefined;
     if (this.#stopped) return;
-    this.#failures = Date.now() - this.#readySince > STABLE_AFTER_MS ? 0 : this.#failures;
+    this.#failures = performance.now() - this.#readySince > STABLE_AFTER_MS ? 0 : this.#failures;
     this.#scheduleRestart(reason);
   }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { ulid } from 'ulid';
 import type { CommitResult, Load, LoadRequest, ReplayedCommit } from '../../core/backend.ts';
 import type { IpcMessage } from '../../core/ipc-message.ts';
+import { createSteadyClock } from '../../core/steady-clock.ts';
 import { ArrowportError } from '../../errors.ts';
 import { findFilePlan } from './file-plan.ts';
 import { type LoadSettings, planLoad } from './load-plan.ts';
@@ -40,7 +41,7 @@ export async function beginLoad(
     {
       app_id: applicationId(request.options.idempotencyKey),
       commit_id: commitId,
-      keys_since: Math.max(0, Math.floor(Date.now() - settings.keyRetentionHours * HOUR_MS)),
+      keys_since: Math.max(0, Math.floor(now() - settings.keyRetentionHours * HOUR_MS)),
     },
     { requestId: request.requestId },
   );
@@ -55,7 +56,15 @@ export async function beginLoad(
     const plan = planLoad(request, state, settings);
     await stream.plan(plan);
     const files = findFilePlan(plan, state);
-    const way = createLoadWay({ stream, request, location, commitId, files, writer, limits: settings.limits() });
+    const way = createLoadWay({
+      stream,
+      request,
+      location,
+      commitId,
+      files,
+      writer,
+      limits: settings.limits(),
+    });
     return new DeltaLoad(way, request, commitId, onCommit);
   } catch (error) {
     await stream.abort();
@@ -162,6 +171,8 @@ function applicationId(key: string | null): string | null {
 }
 
 const HOUR_MS = 3_600_000;
+/** A system clock that jumps forward must not make keys look old. */
+const now = createSteadyClock();
 
 /** The result of the key's first commit. Throws IDEMPOTENCY_CONFLICT. */
 function readReplay(

@@ -2,6 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import type { CommitResult, Load, ReplayedCommit } from '../../core/backend.ts';
 import type { IpcMessage } from '../../core/ipc-message.ts';
 import type { TableName } from '../../core/route.ts';
+import { type Clock, createSteadyClock } from '../../core/steady-clock.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { Database } from './database.ts';
 import { foldCase, qualifiedName } from './identifier.ts';
@@ -24,26 +25,38 @@ export class KeyLedger {
   readonly #connection: DuckDBConnection;
   readonly #table: string;
   readonly #retentionHours: () => number;
+  readonly #clock: Clock;
   readonly #claims = new Map<string, Promise<void>>();
   readonly #purging: NodeJS.Timeout;
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(connection: DuckDBConnection, table: string, retentionHours: () => number) {
+  private constructor(
+    connection: DuckDBConnection,
+    table: string,
+    retentionHours: () => number,
+    clock: Clock,
+  ) {
     this.#connection = connection;
     this.#table = table;
     this.#retentionHours = retentionHours;
+    this.#clock = clock;
     this.#purging = setInterval(() => void this.purge().catch(() => undefined), purgeIntervalMs);
     this.#purging.unref();
   }
 
-  static async open(database: Database, retentionHours: () => number): Promise<KeyLedger> {
+  /** `clock` decides how old a key is: one that jumps forward would forget keys before their time. */
+  static async open(
+    database: Database,
+    retentionHours: () => number,
+    clock: Clock = createSteadyClock(),
+  ): Promise<KeyLedger> {
     const connection = await database.connect();
     const table = qualifiedName(database.catalog, { schema: internalSchema, name: 'committed_loads' });
     await connection.run(
       `CREATE TABLE IF NOT EXISTS ${table} (id VARCHAR PRIMARY KEY, stream VARCHAR, mode VARCHAR, commit_id VARCHAR,
        row_count BIGINT, batches BIGINT, bytes BIGINT, duration_ms DOUBLE, committed_at TIMESTAMPTZ)`,
     );
-    return new KeyLedger(connection, table, retentionHours);
+    return new KeyLedger(connection, table, retentionHours, clock);
   }
 
   /**
@@ -68,8 +81,8 @@ export class KeyLedger {
     const rows = await this.#inTurn(() =>
       this.#connection.runAndReadAll(
         `SELECT stream, mode, commit_id, row_count, batches, bytes, duration_ms FROM ${this.#table}
-         WHERE id = $1 AND committed_at >= now() - to_hours($2::BIGINT)`,
-        [identify(table, key), BigInt(this.#retentionHours())],
+         WHERE id = $1 AND committed_at >= to_timestamp($2::DOUBLE)`,
+        [identify(table, key), this.#oldestSeconds()],
       ),
     );
     const [row] = rows.getRows();
@@ -89,7 +102,7 @@ export class KeyLedger {
   /** Writes the key in the transaction that is open on `connection`. */
   async record(connection: DuckDBConnection, table: TableName, key: string, load: KeptLoad): Promise<void> {
     await connection.run(
-      `INSERT OR REPLACE INTO ${this.#table} VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())`,
+      `INSERT OR REPLACE INTO ${this.#table} VALUES ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9::DOUBLE))`,
       [
         identify(table, key),
         load.stream,
@@ -99,6 +112,7 @@ export class KeyLedger {
         BigInt(load.batches),
         BigInt(load.bytes),
         load.durationMs,
+        this.#clock() / 1000,
       ],
     );
   }
@@ -106,8 +120,8 @@ export class KeyLedger {
   /** Forgets keys older than the retention. */
   async purge(): Promise<void> {
     await this.#inTurn(() =>
-      this.#connection.run(`DELETE FROM ${this.#table} WHERE committed_at < now() - to_hours($1::BIGINT)`, [
-        BigInt(this.#retentionHours()),
+      this.#connection.run(`DELETE FROM ${this.#table} WHERE committed_at < to_timestamp($1::DOUBLE)`, [
+        this.#oldestSeconds(),
       ]),
     );
   }
@@ -115,6 +129,11 @@ export class KeyLedger {
   close(): void {
     clearInterval(this.#purging);
     this.#connection.closeSync();
+  }
+
+  /** When the oldest key was committed that is still remembered. */
+  #oldestSeconds(): number {
+    return this.#clock() / 1000 - this.#retentionHours() * 3600;
   }
 
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
