@@ -9,6 +9,7 @@ import { createDeltaSql, withDeltaReading } from './composition/delta-sql.ts';
 import { createFlightSqlSide } from './composition/flight-sql.ts';
 import { isLoopback } from './composition/loopback.ts';
 import { createServerMigrator } from './composition/migrate-server.ts';
+import { createPorts, type PortAddress, type Ports } from './composition/ports.ts';
 import { createQuerySide } from './composition/query.ts';
 import { createLiveConfig, type LiveConfig } from './config/live-config.ts';
 import { type LoadedConfig, loadConfig } from './config/load.ts';
@@ -23,7 +24,6 @@ import type { BackendKind } from './core/receipt.ts';
 import { createDeltaActions } from './endpoints/flight/delta-actions.ts';
 import { createFlightEndpoint, type FlightEndpoint } from './endpoints/flight/endpoint.ts';
 import { createHttpEndpoint, type HttpEndpoint } from './endpoints/http/endpoint.ts';
-import { createPort, type Port } from './endpoints/port.ts';
 import { type Admission, createAdmission } from './ingest/admission.ts';
 import { createIngestor } from './ingest/ingestor.ts';
 import { createLastLoads, type LastLoads } from './ingest/last-loads.ts';
@@ -50,12 +50,7 @@ export interface ArrowportOptions {
 }
 
 /** Where a started server listens. */
-export interface ArrowportAddress {
-  readonly host: string;
-  readonly port: number;
-  /** The same as `port` unless the configuration gives Flight a port of its own. */
-  readonly flightPort: number;
-}
+export type ArrowportAddress = PortAddress;
 
 /** One server: doors, routes, backends. */
 export interface Arrowport {
@@ -100,7 +95,7 @@ class Server implements Arrowport {
   readonly #queries: QueryEngine;
   readonly #http: HttpEndpoint;
   readonly #flight: FlightEndpoint;
-  readonly #ports: Port[] = [];
+  readonly #ports: Ports;
   #duckdb: DuckDbBackend | null = null;
   readonly #openers = {
     openDuckDb: async (): Promise<DuckDbBackend> => {
@@ -167,6 +162,10 @@ class Server implements Arrowport {
     const { http, flight } = this.#createDoors();
     this.#http = http;
     this.#flight = flight;
+    this.#ports = createPorts({
+      onHttp1: (socket) => http.server.emit('connection', socket),
+      onFlight: flight.acceptConnection,
+    });
     this.#metrics.setEngineMemory(async () => (await this.#duckdb?.memoryBytes()) ?? 0);
   }
 
@@ -177,11 +176,9 @@ class Server implements Arrowport {
       this.#audit.open();
       if (this.#uses('duckdb')) await this.#backends.open('duckdb');
       await this.#http.ready();
-      const address = await this.#listen(config);
+      const address = await this.#ports.listen(config, this.#auth.tls());
       this.#config.watch(this.#createdAt);
-      this.#auth.watch(this.#createdAt, (material) => {
-        for (const port of this.#ports) port.setTls(material);
-      });
+      this.#auth.watch(this.#createdAt, (material) => this.#ports.setTls(material));
       // In the background: a worker that is slow to come, or never comes, must not keep other streams waiting.
       if (this.#uses('delta')) void this.#delta.prepare(() => this.#backends.open('delta'));
       this.#state = 'running';
@@ -210,7 +207,7 @@ class Server implements Arrowport {
     this.#http.setDraining();
     this.#flight.setDraining();
     const graceMs = wasRunning ? graceSeconds * 1000 : 0;
-    await this.#attempt('the ports', () => Promise.all(this.#ports.map((port) => port.close())));
+    await this.#attempt('the ports', () => this.#ports.close());
     await Promise.all([
       this.#attempt('the HTTP door', () => this.#http.stop(graceMs)),
       this.#attempt('the Flight door', () => this.#flight.stop(graceMs)),
@@ -339,38 +336,9 @@ class Server implements Arrowport {
     return [...this.#audit.problems(), ...problems.flat()];
   }
 
-  async #listen(config: Config): Promise<ArrowportAddress> {
-    const { host, port, flight_port } = config;
-    const onFlight = this.#flight.acceptConnection;
-    const ownFlightPort = flight_port !== null && (flight_port === 0 || flight_port !== port);
-    const tls = this.#auth.tls();
-    const main = createPort({
-      tls,
-      key: 'port',
-      host,
-      port,
-      onHttp2: ownFlightPort ? (socket) => socket.destroy() : onFlight,
-      onHttp1: (socket) => this.#http.server.emit('connection', socket),
-    });
-    this.#ports.push(main);
-    const bound = await main.listen();
-    if (flight_port === null || !ownFlightPort) return { ...bound, flightPort: bound.port };
-    const own = createPort({
-      tls,
-      key: 'flight_port',
-      host,
-      port: flight_port,
-      onHttp2: onFlight,
-      onHttp1: null,
-    });
-    this.#ports.push(own);
-    return { ...bound, flightPort: (await own.listen()).port };
-  }
-
   #announce(config: Config, { host, port, flightPort }: ArrowportAddress): void {
     this.#logger.info({ host, port, flight_port: flightPort, db: config.db_path }, 'listening');
-    const risk = isLoopback(host) ? null : this.#auth.describeRisk(host);
-    if (risk !== null) this.#logger.warn({ host }, risk);
+    if (!isLoopback(host)) this.#auth.tellRisk(host);
   }
 
   #apply(next: Config): void {
