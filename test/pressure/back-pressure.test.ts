@@ -23,7 +23,10 @@ for (const [kind, name] of kinds) {
     const outcome = await runCrowd(t, plan);
     t.diagnostic(JSON.stringify({ ...outcome, deliveries: outcome.deliveries.length }));
     assert.equal(outcome.rowsThere, plan.clients * outcome.rowsEach);
-    assert.ok(outcome.inflightMb <= 1.5 * plan.budgetMb, 'the budget is kept, but for the load that must go on');
+    assert.ok(
+      outcome.inflightMb <= 1.5 * plan.budgetMb,
+      'the budget is kept, but for the load that must go on',
+    );
     assert.equal(outcome.inflightAfterMb, 0);
     const grownMb = outcome.peakMb - outcome.restingMb;
     assert.ok(grownMb < 2 * plan.budgetMb + plan.engineMb + overheadMb, `${grownMb} MB more than at rest`);
