@@ -21,8 +21,8 @@ const endpoint = skip === false ? await startObjectStore({ after }) : '';
 async function startTranslator(owner: CleanupOwner): Promise<string> {
   const { port } = new URL(endpoint);
   const server = createServer((incoming, answer) => {
-    const { 'x-goog-if-generation-match': generation, ...headers } = { ...incoming.headers, authorization };
-    const onlyNew = generation === '0' ? { 'if-none-match': '*' } : {};
+    const headers = { ...incoming.headers, authorization };
+    const onlyNew = incoming.headers['x-goog-if-generation-match'] === '0' ? { 'if-none-match': '*' } : {};
     const onward = request(
       {
         host: '127.0.0.1',
