@@ -36,10 +36,10 @@ export interface DeltaSource {
   findVersion(table: string, moment: DeltaMoment, context: DeltaCallContext): Promise<number>;
   /** Throws TABLE_NOT_FOUND, VERSION_NOT_FOUND. */
   snapshot(table: string, version: number, context: DeltaCallContext): Promise<DeltaSnapshot>;
-  /** Writes a version's rows into a Parquet file; with `limit` 0 only its columns. */
+  /** Writes a version's rows into a Parquet file: all of them, none (its columns alone), or those of some of its files. */
   writeParquet(
     table: string,
-    options: { readonly version: number; readonly limit?: number },
+    options: { readonly version: number; readonly rows: 'all' | 'none' | readonly string[] },
     path: string,
     context: DeltaCallContext,
   ): Promise<void>;

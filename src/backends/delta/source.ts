@@ -38,8 +38,15 @@ export function createDeltaSource(client: WorkerClient, root: TableRoot, tables:
         files: result['files'] === null ? null : readList(result, 'files').map(readFile),
       } satisfies DeltaSnapshot;
     },
-    async writeParquet(table, options, path, context) {
-      const { bytes } = await tables.read(table, { ...options, format: 'parquet' }, context);
+    async writeParquet(table, { version, rows }, path, context) {
+      const { bytes } =
+        typeof rows === 'string'
+          ? await tables.read(
+              table,
+              { version, format: 'parquet', ...(rows === 'none' ? { limit: 0 } : {}) },
+              context,
+            )
+          : await client.openRows('read-files', root.table(table), { version, paths: rows }, context);
       await pipeline(bytes, createWriteStream(path, { flags: 'wx', mode: 0o600 }));
     },
     async listNames(context: DeltaCallContext) {

@@ -56,7 +56,7 @@ export interface WorkerClient {
   ): Promise<WireObject>;
   openLoad(location: TableLocation, args: WireObject, context: DeltaCallContext): Promise<OpenedLoad>;
   openRows(
-    operation: 'read' | 'changes' | 'read-part',
+    operation: 'read' | 'changes' | 'read-part' | 'read-files',
     location: TableLocation,
     args: WireObject,
     context: DeltaCallContext,
@@ -266,7 +266,7 @@ class ConnectionLoadStream implements LoadStream {
 
 async function openRows(
   worker: WorkerProcess,
-  operation: 'read' | 'changes' | 'read-part',
+  operation: 'read' | 'changes' | 'read-part' | 'read-files',
   location: TableLocation,
   args: WireObject,
   context: DeltaCallContext,

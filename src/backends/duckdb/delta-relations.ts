@@ -6,7 +6,8 @@ import type { CatalogTable } from '../../core/query.ts';
 import { isStreamName } from '../../core/stream-name.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { Database } from './database.ts';
-import { DeltaSpool } from './delta-spool.ts';
+import { prunePartitions } from './delta-pruning.ts';
+import { type DeltaRows, DeltaSpool } from './delta-spool.ts';
 import { filesRelation, parquetRelation } from './delta-sql.ts';
 import { quoteText } from './identifier.ts';
 import type { QueryHost } from './query/query-host.ts';
@@ -59,7 +60,7 @@ class DeltaRelations implements RelationSource {
     if (folder !== null && (await this.#canScan(database))) {
       return `(SELECT * FROM delta_scan(${quoteText(folder)}, version => ${version}))`;
     }
-    return this.#readFiles(source, table, version, database, context);
+    return this.#readFiles(source, { ...request, table, version }, database, context);
   }
 
   async list(caller: Caller): Promise<readonly CatalogTable[]> {
@@ -72,21 +73,26 @@ class DeltaRelations implements RelationSource {
 
   async #readFiles(
     source: DeltaSource,
-    table: string,
-    version: number,
+    request: RelationRequest & { readonly table: string; readonly version: number },
     database: Database,
     context: DeltaCallContext,
   ): Promise<string> {
-    const snapshot = await source.snapshot(table, version, context);
+    const { table, version } = request;
+    const { files: all, ...snapshot } = await source.snapshot(table, version, context);
     const folder = source.folderOf(table);
-    const write = (rows: boolean) =>
+    const write = (rows: DeltaRows) =>
       this.#spool.find(source, { table, id: snapshot.id, version, rows }, database.spoolFolder, context);
-    const isPlain = folder !== null && snapshot.files !== null && !globSigns.test(folder);
-    if (!isPlain || countPartitions(snapshot.files) > mostPartitions)
-      return parquetRelation(await write(true));
-    const files = snapshot.files.map((file) => ({ ...file, path: join(folder, file.path) }));
-    if (files.some(({ path }) => globSigns.test(path))) return parquetRelation(await write(true));
-    return filesRelation({ ...snapshot, files }, await write(false));
+    if (all === null) return parquetRelation(await write('all'));
+    const files = await prunePartitions(database, { ...snapshot, files: all }, request.conditions);
+    const located =
+      folder === null ? null : files.map((file) => ({ ...file, path: join(folder, file.path) }));
+    const isNamed =
+      located?.every(({ path }) => !globSigns.test(path)) && countPartitions(files) <= mostPartitions;
+    if (located !== null && isNamed === true)
+      return filesRelation({ ...snapshot, files: located }, await write('none'));
+    if (files.length === 0) return parquetRelation(await write('none'));
+    if (files.length === all.length) return parquetRelation(await write('all'));
+    return parquetRelation(await write(files.map(({ path }) => path)));
   }
 
   /** Whether the delta extension is loaded: it can only be when the database is opened. */

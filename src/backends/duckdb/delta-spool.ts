@@ -4,6 +4,9 @@ import { ulid } from 'ulid';
 import type { DeltaCallContext } from '../../core/delta.ts';
 import type { DeltaSource } from '../../core/delta-source.ts';
 
+/** Which rows of a version: all, none (its columns alone), or those of some of its files. */
+export type DeltaRows = 'all' | 'none' | readonly string[];
+
 const idleMs = 15 * 60_000;
 
 interface SpooledFile {
@@ -15,10 +18,15 @@ interface SpooledFile {
 export class DeltaSpool {
   readonly #files = new Map<string, SpooledFile>();
 
-  /** The file of a version's rows, or of its columns alone; written with the first call. */
+  /** The file of a version's rows; written with the first call. */
   find(
     source: DeltaSource,
-    wanted: { readonly table: string; readonly id: string; readonly version: number; readonly rows: boolean },
+    wanted: {
+      readonly table: string;
+      readonly id: string;
+      readonly version: number;
+      readonly rows: DeltaRows;
+    },
     folder: string,
     context: DeltaCallContext,
   ): Promise<string> {
@@ -32,7 +40,7 @@ export class DeltaSpool {
     }
     const path = join(folder, `delta-${ulid()}.parquet`);
     const written = source
-      .writeParquet(table, { version, ...(rows ? {} : { limit: 0 }) }, path, context)
+      .writeParquet(table, { version, rows }, path, context)
       .then(() => path)
       .catch(async (thrown: unknown) => {
         this.#files.delete(key);

@@ -39,6 +39,7 @@ function readFiles(paths: readonly string[]): string {
   return `read_parquet([${paths.map(quoteText).join(', ')}], union_by_name => true, hive_partitioning => false)`;
 }
 
-function literal(value: string | null | undefined, type = 'VARCHAR'): string {
+/** A partition value, as text or NULL, as a constant of its SQL type. */
+export function literal(value: string | null | undefined, type = 'VARCHAR'): string {
   return `CAST(${value === null || value === undefined ? 'NULL' : quoteText(value)} AS ${type})`;
 }

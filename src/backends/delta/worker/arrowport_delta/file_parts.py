@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any, cast
+from typing import Any
 from urllib.parse import unquote
 
 import obstore
 from arro3.core import Array, DataType, RecordBatch, RecordBatchReader
 from arro3.core import Schema as ArrowSchema
-from arro3.io import read_parquet, write_ipc_stream
+from arro3.io import read_parquet
 from deltalake import DeltaTable
 
 from .errors import WorkerError
 from .locations import Location
 from .log_files import open_store
-from .reads import OutgoingStream
+from .reads import OutgoingStream, write_rows
 from .requests import Context
 from .versions import open_version
 
@@ -61,12 +61,26 @@ def read_part(context: Context) -> dict[str, Any]:
         source = _FileRows(context.location, table, found[number].files, target).batches()
     else:
         raise WorkerError("invalid", f"The version has no part {number}.")
+    return _send(context, table, RecordBatchReader.from_batches(target, source), "arrow")
+
+
+def read_files(context: Context) -> dict[str, Any]:
+    """Send the rows of some of a version's files as Parquet."""
+    table = open_version(context)
+    wanted = set(context.args.texts("paths"))
+    files = [file for file in _files(table) if unquote(file.path) in wanted]
+    if len(files) != len(wanted) or not tells_rows_alone(table):
+        raise WorkerError("invalid", "The version's files do not tell these rows.")
+    target = ArrowSchema.from_arrow(table.schema().to_arrow())
+    rows = _FileRows(context.location, table, files, target).batches()
+    return _send(context, table, RecordBatchReader.from_batches(target, rows), "parquet")
+
+
+def _send(context: Context, table: DeltaTable, source: RecordBatchReader, form: str) -> dict[str, Any]:
     out = OutgoingStream(context.connection)
     context.connection.send({"version": table.version()})
     try:
-        write_ipc_stream(
-            RecordBatchReader.from_batches(target, source), cast(IO[bytes], out), compression=None
-        )
+        write_rows(form, source, out, None)
         out.flush()
     except BaseException:
         if out.failure is not None:
@@ -79,15 +93,9 @@ def _plan(location: Location, table: DeltaTable, part_rows: int) -> list[_Part] 
     """Files in the order of their paths, gathered to parts; None where files do not tell their rows alone."""
     if not tells_rows_alone(table):
         return None
-    actions = table.get_add_actions(flatten=True)
-    paths = actions.column("path").to_pylist()
-    rows = actions.column("num_records").to_pylist()
-    if any(count is None for count in rows):
+    files = _files(table)
+    if any(file.rows < 0 for file in files):
         return None
-    files = [
-        _DataFile(str(path), int(count), position)
-        for position, (path, count) in enumerate(zip(paths, rows, strict=True))
-    ]
     if files and _has_nanoseconds(location, files[0]):
         return None
     found: list[_Part] = []
@@ -102,6 +110,17 @@ def _plan(location: Location, table: DeltaTable, part_rows: int) -> list[_Part] 
     if gathered or not found:
         found.append(_Part(total, gathered))
     return found
+
+
+def _files(table: DeltaTable) -> list[_DataFile]:
+    """The files of a version; -1 stands for rows that the log does not count."""
+    actions = table.get_add_actions(flatten=True)
+    paths = actions.column("path").to_pylist()
+    rows = actions.column("num_records").to_pylist()
+    return [
+        _DataFile(str(path), -1 if count is None else int(count), position)
+        for position, (path, count) in enumerate(zip(paths, rows, strict=True))
+    ]
 
 
 def tells_rows_alone(table: DeltaTable) -> bool:

@@ -36,6 +36,7 @@ def handlers() -> dict[str, Handler]:
         "changes": reads.changes,
         "parts": file_parts.parts,
         "read-part": file_parts.read_part,
+        "read-files": file_parts.read_files,
         "version": snapshots.version,
         "snapshot": snapshots.snapshot,
         "info": listing.info,

@@ -102,7 +102,7 @@ def _send(
     context.connection.send({"version": version})
     source = RecordBatchReader.from_batches(target, counted)
     try:
-        _write(
+        write_rows(
             context.args.find_text("format") or "arrow", source, out, context.args.find_text("compression")
         )
         out.flush()
@@ -117,7 +117,10 @@ def _send(
     return {"rows": counted.rows, "bytes": out.bytes_sent, "version": version}
 
 
-def _write(name: str, source: RecordBatchReader, stream: OutgoingStream, compression: str | None) -> None:
+def write_rows(
+    name: str, source: RecordBatchReader, stream: OutgoingStream, compression: str | None
+) -> None:
+    """Write rows in one of the formats: arrow, ndjson, csv, parquet."""
     out = cast(IO[bytes], stream)
     if name == "arrow":
         if compression not in (None, "zstd", "lz4"):
