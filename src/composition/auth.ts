@@ -27,8 +27,8 @@ export interface AuthSide {
   open(): Promise<void>;
   /** What connections are encrypted with; null: nothing. After `open`. */
   tls(): TlsMaterial | null;
-  /** What everyone should know who lets a server listen beyond its machine; null when there is nothing to say. After `open`. */
-  describeRisk(host: string): string | null;
+  /** Tells the log what everyone should know who lets a server listen beyond its machine. After `open`. */
+  tellRisk(host: string): void;
   /** Reads every file again, now. Throws the first CONFIG_INVALID; what is in force is kept for each file that does not check. */
   reload(): Promise<void>;
   /** Reads files again whenever they change; `onTls` hears of other certificates. `since` as for `watchConfig`. */
@@ -87,11 +87,20 @@ export function createAuthSide(options: AuthSideOptions): AuthSide {
       for (const { read } of sources) await read();
     },
     tls: () => state.tls,
-    describeRisk(host) {
-      if (!isEnabled)
-        return `anyone who reaches ${host} may read and write: access is not restricted; set auth.tokens_file, or host to 127.0.0.1 to listen on this machine only`;
-      if (state.tls !== null) return null;
-      return `tokens and rows go to and from ${host} unencrypted: set tls.cert and tls.key, unless something in front encrypts`;
+    tellRisk(host) {
+      const { logger } = options;
+      if (!isEnabled) {
+        const risk = `anyone who reaches ${host} may read and write: access is not restricted`;
+        logger.warn(
+          { host },
+          `${risk}; set auth.tokens_file, or host to 127.0.0.1 to listen on this machine only`,
+        );
+      } else if (state.tls === null) {
+        logger.info(
+          { host },
+          'connections are not encrypted: set tls.cert and tls.key, unless something in front does',
+        );
+      }
     },
     async reload() {
       const error = await readAgain();
