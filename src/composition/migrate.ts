@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { DeltaBackend } from '../backends/delta/backend.ts';
 import type { DuckDbBackend } from '../backends/duckdb/backend.ts';
 import {
@@ -20,6 +21,7 @@ import type { OpenMigration } from './open-migration.ts';
 
 /** `delta_config.table_path` as one name for one place: URIs as they are, paths from the root (`cwd` or the process's own). */
 export function absoluteTablePath(path: string, cwd = ''): string {
+  if (path.startsWith('file://')) return fileURLToPath(path);
   return path.includes('://') ? path : resolve(cwd, path);
 }
 
