@@ -1,5 +1,11 @@
 #!/usr/bin/env node
-import { runCli } from './cli/cli.ts';
+import { enableCompileCache } from 'node:module';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+// Half of a start is reading the sources. A folder that cannot be written is passed over.
+const { ARROWPORT_CACHE: named, XDG_CACHE_HOME: xdg } = process.env;
+enableCompileCache(join(named || join(xdg || join(homedir(), '.cache'), 'arrowport'), 'compiled'));
 
 // DuckDB's statements, codecs and files share libuv's threads, of which four would make them wait for each other.
 // The pool reads this when it is first used, which is after this line.
@@ -14,6 +20,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(0);
 });
 
+// Only what is imported from here on is cached.
+const { runCli } = await import('./cli/cli.ts');
 process.exitCode = await runCli({
   argv: process.argv.slice(2),
   env: process.env,
