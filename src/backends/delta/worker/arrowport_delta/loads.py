@@ -32,6 +32,7 @@ from .prefetch import Prefetch
 from .ready_files import ReadyFiles
 from .requests import Arguments, Context
 from .rewrites import Rewrite, load_rewritten
+from .runs import Runs
 from .staging import StagedFiles, bytes_of, remove_stale, rows_of
 from .table_state import describe_state
 
@@ -304,15 +305,12 @@ def _load_staged(
 ) -> Committed:
     remove_stale(cached.location)
     staged = StagedFiles(cached.location, commit_id)
-    prefetch = Prefetch(read_ipc_stream(cast(IO[bytes], incoming)))
+    runs = Runs(read_ipc_stream(cast(IO[bytes], incoming)), whole=bool(plan.partition_by))
     try:
-        # One writer: several would each take every other batch, and the rows would not stay in their order.
-        prefetch.start()
-        files = _write_part(staged, 0, prefetch, plan)
+        files = runs.write(lambda number, reader: _write_part(staged, number, reader, plan))
         if not incoming.ended:
             raise WorkerError("cancelled", "The load was cancelled.")
     except BaseException:
-        prefetch.stop()
         staged.discard()
         raise
     return _commit_staged(cached, plan, staged, files, commit_plan)
@@ -352,10 +350,12 @@ def _commit_staged(
     return committed
 
 
-def _write_part(staged: StagedFiles, part: int, prefetch: Prefetch, plan: LoadPlan) -> list[AddAction]:
+def _write_part(
+    staged: StagedFiles, part: int, reader: RecordBatchReader, plan: LoadPlan
+) -> list[AddAction]:
     return staged.write(
         part,
-        prefetch.reader(),
+        reader,
         plan.arrow_schema,
         plan.partition_by,
         plan.configuration,
