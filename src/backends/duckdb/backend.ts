@@ -169,7 +169,8 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async findTable(table: TableName): Promise<TableDescription | undefined> {
-    const { database } = this.#open();
+    const { database, catalog } = this.#open();
+    if (catalog.isPending(table)) return undefined;
     const name = qualifiedName(database.catalog, table);
     try {
       const [[rows] = []] = await this.#ask(`SELECT count(*) FROM ${name}`);

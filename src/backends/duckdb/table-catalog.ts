@@ -14,6 +14,9 @@ export const internalSchema = '_arrowport';
 /** How long a load waits for the first loads of a table, whose columns are not its own, to end. */
 const pendingPatienceMs = 60_000;
 
+/** Tables whose columns are remembered between loads. */
+const recentEntries = 1024;
+
 /** A table that its first loads are still being written to: it goes again when none of them commits. */
 interface PendingTable {
   loads: number;
@@ -43,7 +46,13 @@ export interface TableHold {
 export class TableCatalog {
   readonly #database: Database;
   readonly #connection: DuckDBConnection;
-  readonly #entries = new Map<string, TableEntry>();
+  /** One entry a table for as long as any load uses it: its lock must be the same for all of them. */
+  readonly #entries = new Map<string, WeakRef<TableEntry>>();
+  /** Kept beyond that, the one used last at the end. */
+  readonly #recent = new Map<string, TableEntry>();
+  readonly #forgotten = new FinalizationRegistry<string>((key) => {
+    if (this.#entries.get(key)?.deref() === undefined) this.#entries.delete(key);
+  });
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(database: Database, connection: DuckDBConnection) {
@@ -62,11 +71,16 @@ export class TableCatalog {
   entry(table: TableName): TableEntry {
     const sql = qualifiedName(this.#database.catalog, table);
     const key = foldCase(sql);
-    let entry = this.#entries.get(key);
+    let entry = this.#entries.get(key)?.deref();
     if (entry === undefined) {
       entry = { table, sql, lock: new TableLock(), columns: null, pending: null };
-      this.#entries.set(key, entry);
+      this.#entries.set(key, new WeakRef(entry));
+      this.#forgotten.register(entry, key);
     }
+    this.#recent.delete(key);
+    this.#recent.set(key, entry);
+    const [oldest] = this.#recent.keys();
+    if (this.#recent.size > recentEntries && oldest !== undefined) this.#recent.delete(oldest);
     return entry;
   }
 
@@ -78,14 +92,25 @@ export class TableCatalog {
 
   /** Tables that first loads have made, and none of them has committed yet. */
   pendingTables(): readonly TableName[] {
-    return [...this.#entries.values()]
+    return this.#known()
       .filter(({ pending }) => pending !== null && !pending.committed)
       .map(({ table }) => table);
   }
 
   /** Tables may have been changed by SQL: the next load of each looks at it anew. */
   forgetColumns(): void {
-    for (const entry of this.#entries.values()) entry.columns = null;
+    for (const entry of this.#known()) entry.columns = null;
+  }
+
+  /** Whether the table is one that nobody has committed rows to yet. */
+  isPending(table: TableName): boolean {
+    const key = foldCase(qualifiedName(this.#database.catalog, table));
+    const pending = this.#entries.get(key)?.deref()?.pending ?? null;
+    return pending !== null && !pending.committed;
+  }
+
+  #known(): readonly TableEntry[] {
+    return [...this.#entries.values()].flatMap((entry) => entry.deref() ?? []);
   }
 
   async #describe(entry: TableEntry): Promise<readonly Column[] | undefined> {
@@ -193,16 +218,23 @@ export class TableCatalog {
   async #create(entry: TableEntry, incoming: readonly Column[]): Promise<void> {
     const { schema, name } = entry.table;
     const columns = incoming.map((column) => `${quoteIdentifier(column.name)} ${storableType(column.type)}`);
-    await this.#transaction(async () => {
-      const createSchema = this.createSchemaSql(entry.table);
-      if (createSchema !== null) await this.#connection.run(createSchema);
-      await this.#connection.run(`CREATE TABLE ${entry.sql} (${columns.join(', ')})`);
-      await this.#connection.run(
-        `INSERT INTO ${this.#pendingTables()} VALUES (${quoteText(schema ?? 'main')}, ${quoteText(name)})`,
-      );
-    });
+    // Before it is there: nobody is to see it until a load has committed to it.
     const { promise, resolve } = Promise.withResolvers<void>();
     entry.pending = { loads: 1, committed: false, resolved: promise, resolve };
+    try {
+      await this.#transaction(async () => {
+        const createSchema = this.createSchemaSql(entry.table);
+        if (createSchema !== null) await this.#connection.run(createSchema);
+        await this.#connection.run(`CREATE TABLE ${entry.sql} (${columns.join(', ')})`);
+        await this.#connection.run(
+          `INSERT INTO ${this.#pendingTables()} VALUES (${quoteText(schema ?? 'main')}, ${quoteText(name)})`,
+        );
+      });
+    } catch (thrown) {
+      entry.pending = null;
+      resolve();
+      throw thrown;
+    }
     await this.#describe(entry);
   }
 
