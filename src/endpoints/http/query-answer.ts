@@ -32,7 +32,14 @@ export async function sendResult(
   if (withTrailer) {
     reply.trailer(TRUNCATED_HEADER, async () => String(result.isTruncated()));
   }
-  return reply.send(compress(Readable.from(resume(head, pieces), { objectMode: false }), request, reply));
+  return reply.send(
+    compress(
+      Readable.from(resume(head, pieces), { objectMode: false }),
+      answer.format === 'arrow',
+      request,
+      reply,
+    ),
+  );
 }
 
 /** Answers with the headers alone; the statement is prepared, not run. */
@@ -93,26 +100,29 @@ async function* resume(head: Head, rest: AsyncGenerator<Uint8Array>): AsyncGener
 }
 
 /** Compresses as the client accepts it, zstd before gzip; a failure of the rows breaks the answer off all the same. */
-function compress(rows: Readable, request: FastifyRequest, reply: FastifyReply): Readable {
-  const coding = chooseCoding(request.headers['accept-encoding']);
+function compress(rows: Readable, isArrow: boolean, request: FastifyRequest, reply: FastifyReply): Readable {
+  const coding = chooseCoding(String(request.headers['accept-encoding'] ?? ''), isArrow);
   if (coding === null) return rows;
   reply.header('content-encoding', coding);
   const compressor =
     coding === 'zstd'
       ? createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 3 } })
-      : createGzip({ level: 5 });
+      : createGzip({ level: 3 });
   return pipeline(rows, compressor, () => undefined);
 }
 
-function chooseCoding(header: string | string[] | undefined): 'zstd' | 'gzip' | null {
+/**
+ * Libraries list all that they understand, unasked, `deflate` among it: Arrow is compressed only for clients that name
+ * nothing but zstd and gzip, since it would cost the others most of their speed.
+ */
+function chooseCoding(header: string, isArrow: boolean): 'zstd' | 'gzip' | null {
+  if (isArrow && /deflate|\bbr\b|\*/i.test(header)) return null;
   const accepted = new Map(
-    String(header ?? '')
-      .split(',')
-      .map((entry) => {
-        const [name = '', ...parameters] = entry.split(';').map((part) => part.trim().toLowerCase());
-        const quality = parameters.find((parameter) => parameter.startsWith('q='));
-        return [name, quality === undefined ? 1 : Number(quality.slice(2))] as const;
-      }),
+    header.split(',').map((entry) => {
+      const [name = '', ...parameters] = entry.split(';').map((part) => part.trim().toLowerCase());
+      const quality = parameters.find((parameter) => parameter.startsWith('q='));
+      return [name, quality === undefined ? 1 : Number(quality.slice(2))] as const;
+    }),
   );
   const quality = (name: string) => accepted.get(name) ?? 0;
   const best = quality('zstd') >= quality('gzip') ? 'zstd' : 'gzip';
