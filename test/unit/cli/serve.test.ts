@@ -118,5 +118,5 @@ test('what ingest sends lands, over HTTP and Flight, and streams shows it', {
   writeFileSync(join(folder, 'other.csv'), 'id\nnot a number\n');
   const refused = await runCli(['ingest', 'sensors', join(folder, 'other.csv')], { env });
   assert.equal(refused.code, 1);
-  assert.match(refused.stderr, /^refused: SCHEMA_MISMATCH: .*id.*\n$/);
+  assert.match(refused.stderr, /^error: .*other\.csv cannot be read: .*column "id".*\n$/);
 });
