@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connect as connectTls } from 'node:tls';
 import { arrowBytes } from '../../support/arrow.ts';
 import { createTestAuthority } from '../../support/certificates.ts';
 import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
@@ -200,3 +201,50 @@ test(
     assert.doesNotMatch(broken.stderr, /two/);
   },
 );
+
+/** Connects as a client of a certificate, maybe going on with an earlier session; resolves with whether it was let in. */
+function shakeHands(port: number, certificate: { cert: string; key: string }, session?: Buffer) {
+  return new Promise<{ isLetIn: boolean; isReused: boolean; session: Buffer | undefined }>((resolve) => {
+    const { cert, key } = certificate;
+    const options = { host: '127.0.0.1', port, ca, cert, key, ALPNProtocols: ['http/1.1'] };
+    const socket = connectTls({ ...options, ...(session === undefined ? {} : { session }) });
+    let ticket: Buffer | undefined;
+    let answer = '';
+    let isReused = false;
+    socket.on('session', (next) => {
+      ticket = next;
+    });
+    socket.on('secureConnect', () => {
+      isReused = socket.isSessionReused();
+      socket.write('GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+    });
+    socket.on('data', (chunk) => {
+      answer += chunk.toString('latin1');
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () =>
+      resolve({
+        isLetIn: answer.startsWith('HTTP/1.1 200'),
+        isReused,
+        session: ticket,
+      }),
+    );
+  });
+}
+
+test('an authority that is taken out of client_ca is taken out for earlier sessions too', async (t) => {
+  const server = await startServer(t, { config: mutualConfig, files: serverFiles() });
+  const client = authority.issue({ commonName: 'worker-1' });
+  const first = await shakeHands(server.port, client);
+  assert.ok(first.isLetIn && first.session !== undefined);
+  const again = await shakeHands(server.port, client, first.session);
+  assert.deepEqual([again.isLetIn, again.isReused], [true, true]);
+  const other = createTestAuthority('Other Authority');
+  writeFileSync(join(server.folder, 'clients.pem'), other.cert);
+  const stranger = other.issue({ commonName: 'worker-2' });
+  for (let waited = 0; waited < 5000 && !(await shakeHands(server.port, stranger)).isLetIn; waited += 50)
+    await sleep(50);
+  assert.equal((await shakeHands(server.port, stranger)).isLetIn, true);
+  assert.equal((await shakeHands(server.port, client)).isLetIn, false);
+  assert.equal((await shakeHands(server.port, client, again.session ?? first.session)).isLetIn, false);
+});
