@@ -32,20 +32,24 @@ export interface Contender {
   readonly title: string;
   /** The `id` of the contender that this one is compared with. */
   readonly peer: string | undefined;
+  /** Where the rows go. */
+  readonly target: 'duckdb' | 'delta';
   run(owner: CleanupOwner, data: BenchData): Promise<Measurement>;
 }
 
-interface ClientResult {
+/** What the clients print. */
+export interface ClientResult {
   readonly seconds: number;
   readonly rows: number;
 }
 
 const table = 'bench';
 const warmUpBatches = '4';
-const peerScript = (name: string) => join(import.meta.dirname, '..', 'peers', name);
+/** The path of a script of `bench/peers`. */
+export const peerScript = (name: string) => join(import.meta.dirname, '..', 'peers', name);
 
-/** Everything that is measured, in the order in which a round runs it. */
-export const contenders: readonly Contender[] = [
+/** Everything that is measured of DuckDB, in the order in which a round runs it. */
+export const duckdbContenders: readonly Contender[] = [
   arrowportOverFlight('plain'),
   pyarrowServer('plain'),
   arrowportOverFlight('zstd'),
@@ -61,6 +65,7 @@ function arrowportOverFlight(codec: Codec): Contender {
     id: `flight-${codec}`,
     title: `Arrowport, Flight, ${codec}`,
     peer: `peer-flight-${codec}`,
+    target: 'duckdb',
     run: async (owner, data) => {
       const server = await startServer(owner);
       const result = await flightClient(server.flightPort, data, codec);
@@ -77,6 +82,7 @@ function arrowportOverHttp(codec: Codec): Contender {
     id: `http-${codec}`,
     title: `Arrowport, HTTP, ${codec}`,
     peer: `duckdb-alone-${codec}`,
+    target: 'duckdb',
     run: async (owner, data) => {
       const server = await startServer(owner);
       const args = [String(server.port), table, data[codec], data.warmUp];
@@ -94,6 +100,7 @@ function pyarrowServer(codec: Codec): Contender {
     id: `peer-flight-${codec}`,
     title: `pyarrow Flight server + DuckDB, ${codec}`,
     peer: undefined,
+    target: 'duckdb',
     run: async (owner, data) => {
       const dbFile = join(makeTempFolder(owner), 'peer.duckdb');
       const { child, port } = await startPeer(owner, dbFile);
@@ -113,6 +120,7 @@ function duckdbAlone(codec: Codec): Contender {
     id: `duckdb-alone-${codec}`,
     title: `DuckDB alone, in process, ${codec}`,
     peer: undefined,
+    target: 'duckdb',
     run: async (owner, data) => {
       const dbFile = join(makeTempFolder(owner), 'alone.duckdb');
       const args = [dbFile, table, data[codec], warmUpBatches];
@@ -161,7 +169,7 @@ async function checkRows(result: ClientResult, dbFile: string, data: BenchData):
 }
 
 /** Linux keeps the high-water mark of a process; elsewhere the column stays empty. */
-function readPeakBytes(pid: number): number | undefined {
+export function readPeakBytes(pid: number): number | undefined {
   if (process.platform !== 'linux') return undefined;
   const kibibytes = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;

@@ -3,11 +3,14 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runPython, runPythonJson } from '../../test/support/python.ts';
 import { renderChart } from './chart.ts';
-import { type BenchData, type Contender, contenders, type Measurement } from './contenders.ts';
+import { type BenchData, type Contender, duckdbContenders, type Measurement } from './contenders.ts';
+import { deltaContenders, deltaWays } from './delta-contenders.ts';
 import { describeRun, renderMarkdown, summarize } from './report.ts';
 
 const defaultRows = 5_000_000;
 const defaultRounds = 5;
+/** What a full run measures; the rest is measured when it is asked for. */
+const contenders = [...duckdbContenders, ...deltaContenders];
 const benchFolder = join(import.meta.dirname, '..');
 
 const { values: options } = parseArgs({
@@ -19,7 +22,8 @@ const { values: options } = parseArgs({
   },
 });
 
-const usage = `npm run bench -- [--rounds ${defaultRounds}] [--rows ${defaultRows}] [--only flight-plain,peer-flight-plain]
+const usage = `npm run bench -- [--rounds ${defaultRounds}] [--rows ${defaultRows}] [--only delta,flight-plain]
+--only takes ids, or what they begin with: delta is all of Delta Lake, ways both of its writers.
 Measures in rounds, every contender once a round, and prints medians.
 A full run (all contenders, at least ${defaultRounds} rounds, ${defaultRows} rows) also writes bench/RESULTS.md and bench/results.svg.`;
 
@@ -47,14 +51,14 @@ async function measure(contender: Contender, data: BenchData): Promise<Measureme
 
 function selectContenders(only: string | undefined): readonly Contender[] {
   if (only === undefined) return contenders;
-  const ids = only.split(',');
-  const unknown = ids.filter((id) => !contenders.some((contender) => contender.id === id));
+  const all = [...contenders, ...deltaWays];
+  const wanted = only.split(',');
+  const isMeant = (name: string, { id }: Contender) => id === name || id.startsWith(`${name}-`);
+  const unknown = wanted.filter((name) => !all.some((contender) => isMeant(name, contender)));
   if (unknown.length > 0) {
-    throw new Error(
-      `No contender ${unknown.join(', ')}; there are ${contenders.map(({ id }) => id).join(', ')}.`,
-    );
+    throw new Error(`No contender ${unknown.join(', ')}; there are ${all.map(({ id }) => id).join(', ')}.`);
   }
-  return contenders.filter((contender) => ids.includes(contender.id));
+  return all.filter((contender) => wanted.some((name) => isMeant(name, contender)));
 }
 
 async function main(): Promise<void> {
@@ -77,15 +81,18 @@ async function main(): Promise<void> {
   }
   const summary = summarize(selected, measurements, rows);
   const versions = await runPythonJson<Record<string, string>>(
-    'import duckdb, json, platform, pyarrow\n' +
-      'print(json.dumps({"python": platform.python_version(), "pyarrow": pyarrow.__version__, "duckdb": duckdb.__version__}))',
+    'import deltalake, duckdb, json, platform, pyarrow\n' +
+      'print(json.dumps({"python": platform.python_version(), "pyarrow": pyarrow.__version__, "duckdb": duckdb.__version__, "deltalake": deltalake.__version__}))',
   );
   const run = describeRun({ rows, rounds, versions });
   const markdown = renderMarkdown(summary, run);
   console.log(`\n${markdown}`);
   if (options.only === undefined && rows === defaultRows && rounds >= defaultRounds) {
     writeFileSync(join(benchFolder, 'RESULTS.md'), markdown);
-    writeFileSync(join(benchFolder, 'results.svg'), renderChart(summary));
+    writeFileSync(
+      join(benchFolder, 'results.svg'),
+      renderChart(summary.filter(({ target }) => target === 'duckdb')),
+    );
   }
 }
 

@@ -13,6 +13,7 @@ export interface SummaryRow {
   /** Rows a second relative to the peer of the same run; `undefined` for the peers. */
   readonly ratio: number | undefined;
   readonly peerTitle: string | undefined;
+  readonly target: Contender['target'];
 }
 
 /** What a reader needs to judge the figures or to measure again. */
@@ -31,7 +32,7 @@ export function summarize(
   rows: number,
 ): readonly SummaryRow[] {
   const rates = (id: string) => (measurements.get(id) ?? []).map(({ seconds }) => rows / seconds);
-  return contenders.map(({ id, title, peer }) => {
+  return contenders.map(({ id, title, peer, target }) => {
     const own = rates(id);
     const peerRates = peer === undefined ? [] : rates(peer);
     const peaks = (measurements.get(id) ?? []).flatMap(({ peakBytes }) => peakBytes ?? []);
@@ -39,6 +40,7 @@ export function summarize(
     return {
       id,
       title,
+      target,
       rowsPerSecond,
       lowest: Math.min(...own),
       highest: Math.max(...own),
@@ -56,34 +58,30 @@ export function describeRun(run: {
   versions: Readonly<Record<string, string>>;
 }): RunDescription {
   const gibibytes = Math.round(totalmem() / 2 ** 30);
-  const { python, pyarrow, duckdb } = run.versions;
+  const { python, pyarrow, duckdb, deltalake } = run.versions;
   return {
     rows: run.rows,
     rounds: run.rounds,
     date: new Date().toISOString().slice(0, 10),
     machine: `${availableParallelism()} cores, ${gibibytes} GiB memory, ${systemType()} ${arch()}`,
-    versions: `Node ${process.versions.node}, DuckDB ${duckdb}, pyarrow ${pyarrow}, Python ${python}`,
+    versions: `Node ${process.versions.node}, DuckDB ${duckdb}, deltalake ${deltalake}, pyarrow ${pyarrow}, Python ${python}`,
   };
 }
 
 /** The page `bench/RESULTS.md`. */
 export function renderMarkdown(summary: readonly SummaryRow[], run: RunDescription): string {
-  const table = summary.map((row) => {
-    const spread = `${millions(row.lowest)} to ${millions(row.highest)}`;
-    const peak = row.peakBytes === undefined ? '' : `${Math.round(row.peakBytes / 1e6)} MB`;
-    const ratio = row.ratio === undefined ? '' : `${row.ratio.toFixed(2)} × ${row.peerTitle}`;
-    return `| ${row.title} | ${millions(row.rowsPerSecond)} | ${spread} | ${ratio} | ${peak} |`;
-  });
+  const duckdb = summary.filter(({ target }) => target === 'duckdb');
+  const delta = summary.filter(({ target }) => target === 'delta');
   return `# Bench results
 
 \`npm run bench -- --rounds ${run.rounds}\` on ${run.date}: ${run.machine}; ${run.versions}.
 
 ${run.rows.toLocaleString('en-US')} rows × 6 columns (int64, timestamp[us], two short strings, float64 with 5 % nulls, bool; 51 bytes a
-row; record batches of 122,880 rows) into a fresh DuckDB file. Medians of ${run.rounds} rounds; a round runs every line once, in this order.
+row; record batches of 122,880 rows). Medians of ${run.rounds} rounds; a round runs every line once, in this order.
 
-| loaded by | million rows/s | spread | ratio | peak memory of the server |
-|---|---|---|---|---|
-${table.join('\n')}
+## Into a fresh DuckDB file
+
+${renderTable(duckdb)}
 
 - Every load starts a server process of its own and warms it up with four batches into another table.
 - The clients are the same for all servers: a process of their own that holds the data in memory before the clock starts;
@@ -91,7 +89,29 @@ ${table.join('\n')}
   sends; over HTTP it sends a file that was compressed before.
 - After each load the file is opened and its rows counted and summed. DuckDB alone holds its 252 MB input in its own memory.
 - The peer is \`bench/peers/flight_server.py\`: pyarrow's C++ Flight server that runs \`INSERT … SELECT\` in the same process.
+
+## Into a fresh Delta table on the local disk
+
+${renderTable(delta)}
+
+- Every load is into a new table, snappy, with the same delta-rs for the server's worker and for the peer, after one load of the same
+  size into another table. The peer is \`bench/peers/write_deltalake.py\`: \`write_deltalake\` from the same IPC stream in its memory.
+- The HTTP client sends the stream whole, with its length. After each load the table is read and its rows are counted and summed;
+  Arrowport's must be in the order in which they were sent. The memory is that of the server without its worker.
 `;
+}
+
+function renderTable(rows: readonly SummaryRow[]): string {
+  const lines = rows.map((row) => {
+    const spread = `${millions(row.lowest)} to ${millions(row.highest)}`;
+    const peak = row.peakBytes === undefined ? '' : `${Math.round(row.peakBytes / 1e6)} MB`;
+    const ratio = row.ratio === undefined ? '' : `${row.ratio.toFixed(2)} × ${row.peerTitle}`;
+    return `| ${row.title} | ${millions(row.rowsPerSecond)} | ${spread} | ${ratio} | ${peak} |`;
+  });
+  if (rows.length === 0) return 'Not measured in this run.';
+  return `| loaded by | million rows/s | spread | ratio | peak memory of the server |
+|---|---|---|---|---|
+${lines.join('\n')}`;
 }
 
 function millions(rowsPerSecond: number): string {

@@ -1,6 +1,6 @@
-"""The HTTP client: http_client.py PORT STREAM FILE WARM_UP_FILE.
+"""The HTTP client: http_client.py PORT STREAM FILE WARM_UP_FILE [whole].
 
-Posts an Arrow IPC stream that is in memory, chunked; the clock runs from the first write to the receipt.
+Posts an Arrow IPC stream that is in memory, chunked, or whole with its length; the clock runs from the first write to the receipt.
 Prints {"seconds", "rows"}.
 """
 
@@ -11,11 +11,15 @@ import sys
 import time
 from pathlib import Path
 
-HEADERS = {"Content-Type": "application/vnd.apache.arrow.stream", "Transfer-Encoding": "chunked"}
+HEADERS = {"Content-Type": "application/vnd.apache.arrow.stream"}
+CHUNKED = {**HEADERS, "Transfer-Encoding": "chunked"}
 
 
-def post(connection, stream: str, body: bytes) -> int:
-    connection.request("POST", f"/ingest/{stream}", io.BytesIO(body), HEADERS, encode_chunked=True)
+def post(connection, stream: str, body: bytes, whole: bool) -> int:
+    if whole:
+        connection.request("POST", f"/ingest/{stream}", body, HEADERS)
+    else:
+        connection.request("POST", f"/ingest/{stream}", io.BytesIO(body), CHUNKED, encode_chunked=True)
     answer = connection.getresponse()
     text = answer.read()
     if answer.status != 200:
@@ -25,11 +29,12 @@ def post(connection, stream: str, body: bytes) -> int:
 
 def main() -> None:
     port, stream, path, warm_up = sys.argv[1:5]
+    whole = sys.argv[5:] == ["whole"]
     body = Path(path).read_bytes()
     connection = http.client.HTTPConnection("127.0.0.1", int(port), blocksize=1 << 20)
-    post(connection, "warm_up", Path(warm_up).read_bytes())
+    post(connection, "warm_up", Path(warm_up).read_bytes(), whole)
     started = time.perf_counter()
-    rows = post(connection, stream, body)
+    rows = post(connection, stream, body, whole)
     print(json.dumps({"seconds": time.perf_counter() - started, "rows": rows}))
 
 

@@ -1,0 +1,32 @@
+"""delta-rs in one process, no network: write_deltalake.py TABLE_FOLDER FILE.
+
+Writes an Arrow IPC stream that is in memory with `write_deltalake`, once for warming up and once for the clock.
+Prints {"seconds", "rows", "peak_bytes"}.
+"""
+
+import json
+import resource
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+
+
+def main() -> None:
+    table, path = sys.argv[1:3]
+    body = pa.py_buffer(Path(path).read_bytes())
+    warm_up = f"{table}-warm-up"
+    write_deltalake(warm_up, pa.ipc.open_stream(body))
+    shutil.rmtree(warm_up)
+    started = time.perf_counter()
+    write_deltalake(table, pa.ipc.open_stream(body))
+    seconds = time.perf_counter() - started
+    rows = sum(pa.table(DeltaTable(table).get_add_actions()).column("num_records").to_pylist())
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": seconds, "rows": rows, "peak_bytes": peak_bytes}))
+
+
+main()
