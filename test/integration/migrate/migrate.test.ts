@@ -195,7 +195,7 @@ test('a migration from Delta that was killed goes on where it ended', { skip }, 
   const args = ['delta:orders', 'duckdb:copy', '--part-rows', '20000'];
   const size = () => statSync(db).size + (existsSync(`${db}.wal`) ? statSync(`${db}.wal`).size : 0);
   const start = size();
-  await killHalfWay(folder, args, () => size() > start + 1_000_000);
+  await killHalfWay(folder, args, () => size() > start + 4_000_000);
   const report = await done(...args);
   assert.equal(report.rows, 199_800);
   assert.ok(report.rows_resumed > 0);
