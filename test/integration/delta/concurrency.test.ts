@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -95,7 +96,7 @@ describe('a Delta worker that is killed', { skip: skipWithoutPython }, () => {
   it('is there again within two seconds, and a retry with the same key ends exactly once', async () => {
     const bytes = await arrowBytes(`table = pa.table({'writer': ['k'] * 20000, 'n': list(range(20000))})`);
     await loadBytes(backend, 'killed', await row('first', 0));
-    const rounds = 12;
+    const rounds = 20;
     let downtime = 0;
     for (let round = 0; round < rounds; round++) {
       const key = `round-${round}`;
@@ -105,7 +106,7 @@ describe('a Delta worker that is killed', { skip: skipWithoutPython }, () => {
         () => undefined,
         (error: unknown) => error,
       );
-      await sleep(Math.random() * 16);
+      await sleep(Math.random() * 24);
       if (pid !== undefined) process.kill(pid, 'SIGKILL');
       const killedAt = performance.now();
       const error = await outcome;
@@ -121,7 +122,9 @@ describe('a Delta worker that is killed', { skip: skipWithoutPython }, () => {
       `answer = len([r for r in rows if r['writer'] == 'k'])`,
     );
     assert.equal(count, rounds * 20_000);
-    assert.ok(downtime < 2000, `${downtime} ms`);
+    // On a machine that is busy with more than it has cores for, everything takes longer.
+    const patience = 2000 * Math.max(1, (loadavg()[0] ?? 0) / availableParallelism());
+    assert.ok(downtime < patience, `${downtime} ms`);
     assert.ok(!existsSync(join(root, 'killed', '_arrowport')));
   });
 

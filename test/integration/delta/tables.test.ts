@@ -249,6 +249,36 @@ os._exit(0)`,
     assert.equal(await files('left'), 26);
   });
 
+  it('are z-ordered by themselves where the route says by which columns', async () => {
+    const { backend: ordering } = startDeltaBackend({ after }, { autoCompact: true, compactMinFiles: 4 });
+    for (let n = 0; n < 8; n++)
+      await loadBytes(ordering, 'ordered', await rowsOf(n, 3), { delta: { zOrderBy: ['id'] } });
+    const ordered = async () => {
+      const { history } = await ordering.tables.history('ordered', null, context);
+      return history.some((entry) => /z.?order/i.test(JSON.stringify(entry)));
+    };
+    for (let waits = 0; waits < 60 && !(await ordered()); waits++) await sleep(50);
+    assert.ok(await ordered());
+    assert.equal((await ordering.tables.info('ordered', context)).row_count, 24);
+  });
+
+  it('get a checkpoint also where other writers make the commits that one is due at', async () => {
+    const { askTable } = await import('./python-readers.ts');
+    for (let n = 0; n < 8; n++) await loadBytes(backend, 'shared', await rowsOf(n, 1));
+    await askTable(
+      join(root, 'shared'),
+      `from deltalake import write_deltalake, PostCommitHookProperties
+for i in range(5):
+    write_deltalake(sys.argv[1], t.to_pyarrow_table(), mode='append', post_commithook_properties=PostCommitHookProperties(create_checkpoint=False))
+answer = 0`,
+    );
+    await loadBytes(backend, 'shared', await rowsOf(9, 1));
+    const found = () =>
+      readdirSync(join(root, 'shared', '_delta_log')).some((name) => name.includes('checkpoint.parquet'));
+    for (let waits = 0; waits < 60 && !found(); waits++) await sleep(50);
+    assert.ok(found());
+  });
+
   it('take properties that Delta knows', async () => {
     await loadBytes(backend, 'tuned', await rowsOf(0, 1));
     const { properties } = await tables.setProperties(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties
 
 from .commits import NO_HOOKS
 from .locations import CachedTable, open_table
@@ -17,6 +17,10 @@ from .requests import Arguments
 
 _SMALL_SHARE = 4
 """A file is small when it is less than this part of the target size."""
+
+
+_WORTH_ALL = 4
+"""A table is written anew when at least this part of it is in small files."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class Aftercare:
         )
 
 
+_MOST_TABLES = 1024
 _running: set[tuple[str, str]] = set()
+_seen: dict[str, int] = {}
 _lock = threading.Lock()
 
 
@@ -49,10 +55,27 @@ def after_commit(cached: CachedTable, version: int, care: Aftercare) -> None:
     """Begin in the background what is due at this version."""
     if version == 0:
         return
-    if care.checkpoint_interval > 0 and version % care.checkpoint_interval == 0:
+    since = _last_seen(cached, version)
+    if _passed(care.checkpoint_interval, since, version):
         _begin(cached, "checkpoint", lambda: _checkpoint(cached, version))
-    if care.compact_min_files > 0 and version % max(1, care.compact_min_files // 2) == 0:
+    if care.compact_min_files > 0 and _passed(max(1, care.compact_min_files // 2), since, version):
         _begin(cached, "compaction", lambda: _compact(cached, care))
+
+
+def _last_seen(cached: CachedTable, version: int) -> int:
+    """The version that this process looked after last; another writer's commits may lie between."""
+    with _lock:
+        uri = cached.location.uri
+        since = _seen.pop(uri, version - 1)
+        _seen[uri] = max(since, version)
+        while len(_seen) > _MOST_TABLES:
+            del _seen[next(iter(_seen))]
+        return min(since, version - 1) if since < version else version
+
+
+def _passed(interval: int, since: int, version: int) -> bool:
+    """Whether a multiple of the interval lies behind one version and not behind the other."""
+    return interval > 0 and version // interval > since // interval
 
 
 def _begin(cached: CachedTable, name: str, run: Callable[[], None]) -> None:
@@ -87,7 +110,9 @@ def _checkpoint(cached: CachedTable, version: int) -> None:
 def _compact(cached: CachedTable, care: Aftercare) -> None:
     started = time.monotonic()
     table = open_table(cached.location)
-    small = _small_files(table, care)
+    sizes = [int(size) for size in table._table.get_add_file_sizes().values()]
+    small_sizes = [size for size in sizes if size * _SMALL_SHARE < care.target_file_size]
+    small = len(small_sizes)
     configuration = table.metadata().configuration
     # Compaction is no change of data, but delta-rs takes none in these tables.
     if configuration.get("delta.columnMapping.mode", "none") != "none":
@@ -96,7 +121,8 @@ def _compact(cached: CachedTable, care: Aftercare) -> None:
         return
     commit = CommitProperties(max_commit_retries=15)
     writer = writer_properties(care.compression)
-    if care.z_order_by:
+    # Z-order writes every file anew: worth it when the small ones are a good part of the table.
+    if care.z_order_by and sum(small_sizes) * _WORTH_ALL >= sum(sizes):
         table.optimize.z_order(
             care.z_order_by,
             target_size=care.target_file_size,
@@ -112,8 +138,3 @@ def _compact(cached: CachedTable, care: Aftercare) -> None:
             post_commithook_properties=NO_HOOKS,
         )
     log("info", "small files compacted", files=small, ms=round((time.monotonic() - started) * 1000))
-
-
-def _small_files(table: DeltaTable, care: Aftercare) -> int:
-    sizes = table._table.get_add_file_sizes().values()
-    return sum(1 for size in sizes if size * _SMALL_SHARE < care.target_file_size)
