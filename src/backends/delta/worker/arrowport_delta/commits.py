@@ -54,9 +54,7 @@ class CommitPlan:
         metadata: dict[str, Any] = {COMMIT_ID: self.commit_id}
         if self.app_id is not None:
             metadata[APP_ID] = self.app_id
-        metadata.update(
-            {f"arrowport.{name}": value for name, value in self.meta.items() if value is not None}
-        )
+        metadata.update({f"arrowport.{name}": value for name, value in self.meta.items() if value is not None})
         metadata.update(self.extra)
         return metadata
 
@@ -81,9 +79,7 @@ class Committed:
     changed: bool = True
 
 
-def find_replay(
-    cached: CachedTable, table: DeltaTable, app_id: str | None, since: int = 0
-) -> Committed | None:
+def find_replay(cached: CachedTable, table: DeltaTable, app_id: str | None, since: int = 0) -> Committed | None:
     """The commit that this key already made in this table, at ``since`` (ms since 1970) or later."""
     if app_id is None:
         return None
@@ -162,9 +158,7 @@ def _landed_after_all(cached: CachedTable, plan: CommitPlan, base: int, error: E
         found = find_commit(cached.location, base, COMMIT_ID, plan.commit_id)
     except Exception as second:
         if classify(error).kind in ("storage_unavailable", "internal"):
-            raise WorkerError(
-                "unknown", "The table's storage does not say whether the commit is there."
-            ) from second
+            raise WorkerError("unknown", "The table's storage does not say whether the commit is there.") from second
         return None
     if found is None:
         return None

@@ -21,9 +21,7 @@ from .reads import OutgoingStream, write_rows
 from .requests import Context
 from .versions import open_version
 
-_PLAIN_FEATURES = frozenset(
-    ("timestampNtz", "v2Checkpoint", "v2CheckpointTableFeature", "vacuumProtocolCheck")
-)
+_PLAIN_FEATURES = frozenset(("timestampNtz", "v2Checkpoint", "v2CheckpointTableFeature", "vacuumProtocolCheck"))
 _PARTITION = "partition."
 _ROWS_AT_ONCE = 65_536
 
@@ -165,9 +163,7 @@ def _whole(table: DeltaTable, target: ArrowSchema) -> Iterator[RecordBatch]:
 class _FileRows:
     """The rows of some files, in the types of the table."""
 
-    def __init__(
-        self, location: Location, table: DeltaTable, files: list[_DataFile], target: ArrowSchema
-    ) -> None:
+    def __init__(self, location: Location, table: DeltaTable, files: list[_DataFile], target: ArrowSchema) -> None:
         self._location = location
         self._files = files
         self._target = target
@@ -183,9 +179,7 @@ class _FileRows:
         for file in self._files:
             for batch in _read(_open(self._location, self._store, file.path)):
                 for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
-                    yield self._in_target_types(
-                        batch.slice(start, min(_ROWS_AT_ONCE, batch.num_rows - start)), file
-                    )
+                    yield self._in_target_types(batch.slice(start, min(_ROWS_AT_ONCE, batch.num_rows - start)), file)
 
     def _in_target_types(self, batch: RecordBatch, file: _DataFile) -> RecordBatch:
         names = {str(name) for name in batch.schema.names}
@@ -209,9 +203,7 @@ def _check(own: DataType, wanted: DataType, name: str) -> None:
         return
     text = str(own)
     if DataType.is_nested(own) and _shape(own) != _shape(wanted):
-        raise WorkerError(
-            "invalid", f"Files of the table have other fields in column {name!r}; optimize it first."
-        )
+        raise WorkerError("invalid", f"Files of the table have other fields in column {name!r}; optimize it first.")
     if "ns" in text and DataType.is_timestamp(own):
         raise WorkerError(
             "invalid", f"Files of the table keep column {name!r} in nanoseconds; optimize the table first."

@@ -117,9 +117,7 @@ def load(context: Context) -> dict[str, Any]:
     }
 
 
-def _look(
-    cached: CachedTable, app_id: str | None, keys_since: int
-) -> tuple[dict[str, Any] | None, Committed | None]:
+def _look(cached: CachedTable, app_id: str | None, keys_since: int) -> tuple[dict[str, Any] | None, Committed | None]:
     """The table's state, None where there is none, and the commit that the key already made."""
     tail = queue_of(cached).tail()
     if tail is not None:
@@ -350,9 +348,7 @@ def _commit_staged(
     return committed
 
 
-def _write_part(
-    staged: StagedFiles, part: int, reader: RecordBatchReader, plan: LoadPlan
-) -> list[AddAction]:
+def _write_part(staged: StagedFiles, part: int, reader: RecordBatchReader, plan: LoadPlan) -> list[AddAction]:
     return staged.write(
         part,
         reader,
@@ -390,9 +386,7 @@ def adopt_files(
     table.create_write_transaction(
         [*files],
         mode="overwrite" if plan.mode == "overwrite" else "append",
-        schema=plan.schema
-        if plan.mode == "overwrite" and plan.schema_mode == "overwrite"
-        else table.schema(),
+        schema=plan.schema if plan.mode == "overwrite" and plan.schema_mode == "overwrite" else table.schema(),
         partition_by=plan.partition_by,
         commit_properties=properties,
         post_commithook_properties=NO_HOOKS,

@@ -126,9 +126,7 @@ def open_store(location: Location) -> ObjectStore:
             config[name.lower()] = value
     if "endpoint" in {name.removeprefix("aws_").removesuffix("_url") for name in config}:
         config.setdefault("aws_virtual_hosted_style_request", "false")
-    retry = {
-        name: value for name, value in location.options.items() if name in ("max_retries", "retry_timeout")
-    }
+    retry = {name: value for name, value in location.options.items() if name in ("max_retries", "retry_timeout")}
     # The stubs name every option; the ones that come from the configuration are checked by the store itself.
     settings: dict[str, Any] = {"config": config or None, "client_options": client or None}
     if retry:

@@ -150,10 +150,7 @@ class LogTail:
             },
             **plan.metadata(),
         }
-        keys = [
-            {"txn": {"appId": app_id, "version": self._version, "lastUpdated": now}}
-            for app_id in plan.app_ids
-        ]
+        keys = [{"txn": {"appId": app_id, "version": self._version, "lastUpdated": now}} for app_id in plan.app_ids]
         return [{"commitInfo": info}, *keys, *({"add": _add(file)} for file in files)]
 
     def _create(self, version: int, actions: list[dict[str, Any]], commit_id: str) -> bool:

@@ -57,9 +57,7 @@ def run_merge(
         table._table.create_merge_builder(
             source=reader,
             batch_schema=schema,
-            predicate=" AND ".join(
-                f"{TARGET}.{quoted(name)} = {SOURCE}.{quoted(name)}" for name in clauses.on
-            ),
+            predicate=" AND ".join(f"{TARGET}.{quoted(name)} = {SOURCE}.{quoted(name)}" for name in clauses.on),
             source_alias=SOURCE,
             target_alias=TARGET,
             merge_schema=clauses.merge_schema,

@@ -102,24 +102,18 @@ def _send(
     context.connection.send({"version": version})
     source = RecordBatchReader.from_batches(target, counted)
     try:
-        write_rows(
-            context.args.find_text("format") or "arrow", source, out, context.args.find_text("compression")
-        )
+        write_rows(context.args.find_text("format") or "arrow", source, out, context.args.find_text("compression"))
         out.flush()
     except BaseException as error:
         if out.failure is not None:
             raise out.failure from None
-        if version < context.cached.require().version() and re.search(
-            r"not found|no such file", str(error), re.I
-        ):
+        if version < context.cached.require().version() and re.search(r"not found|no such file", str(error), re.I):
             raise WorkerError("version_not_found", f"Files of version {version} were vacuumed.") from error
         raise
     return {"rows": counted.rows, "bytes": out.bytes_sent, "version": version}
 
 
-def write_rows(
-    name: str, source: RecordBatchReader, stream: OutgoingStream, compression: str | None
-) -> None:
+def write_rows(name: str, source: RecordBatchReader, stream: OutgoingStream, compression: str | None) -> None:
     """Write rows in one of the formats: arrow, ndjson, csv, parquet."""
     out = cast(IO[bytes], stream)
     if name == "arrow":
@@ -145,9 +139,7 @@ def write_rows(
 class _Counted:
     """Batches in the target's types, cut at the limit, counted."""
 
-    def __init__(
-        self, reader: RecordBatchReader, target: ArrowSchema, columns: list[str], limit: int | None
-    ) -> None:
+    def __init__(self, reader: RecordBatchReader, target: ArrowSchema, columns: list[str], limit: int | None) -> None:
         self._reader = reader
         self._target = target
         self._columns = columns

@@ -41,9 +41,7 @@ def open_at(context: Context, latest: DeltaTable, version: int) -> DeltaTable:
         gone = classify(error).kind in ("not_found", "version_not_found") or _LOG_GONE.search(str(error))
         if not gone:
             raise
-        raise WorkerError(
-            "version_not_found", f"Version {version} is no longer in the table's log."
-        ) from error
+        raise WorkerError("version_not_found", f"Version {version} is no longer in the table's log.") from error
 
 
 def version_at(latest: DeltaTable, timestamp: str) -> int:
