@@ -73,7 +73,7 @@ export interface QueryResult {
   readonly columnTypes: readonly string[];
   /**
    * The batches in the order of the rows; to be iterated once. Nothing is read ahead of what is pulled but a batch or
-   * two. Every batch owns its memory until the next pull. Ending early (`return`, `break`) stops the query and frees what
+   * two. Every batch owns its memory. Ending early (`return`, `break`) stops the query and frees what
    * it holds; so does the signal. Throws QUERY_TIMEOUT, RESULT_TOO_LARGE, QUERY_INVALID (a value met on the way).
    */
   readonly batches: AsyncIterable<ArrowBatch>;

@@ -1,9 +1,10 @@
 import type { DuckDBDataChunk, DuckDBResult } from '@duckdb/node-api';
-import { createArrayGatherer, plainField } from '../../arrow/encode-gatherer.ts';
-import type { ArrayData } from '../../core/array-data.ts';
+import { plainField } from '../../arrow/encode-gatherer.ts';
 import type { ArrowBatch } from '../../core/query.ts';
 import type { ArrowSchema } from '../../core/schema.ts';
-import { openArrowExport } from './native/arrow-export.ts';
+import { type ArrowExport, openArrowExport } from './native/arrow-export.ts';
+import { BatchGathering, type GatheringSize } from './native/batch-gathering.ts';
+import { acquireBatchWorker, type BatchWorker, type OpenedResult } from './native/batch-workers.ts';
 
 /** A query result as Arrow. */
 export interface ArrowResult {
@@ -16,10 +17,7 @@ export interface ArrowResult {
 }
 
 /** When a batch is full: at exactly so many rows, or earlier at about so many bytes. */
-export interface BatchSize {
-  readonly rows: number;
-  readonly bytes: number;
-}
+export type BatchSize = GatheringSize;
 
 /** What a reader of a result may do besides. */
 export interface ReadOptions {
@@ -28,6 +26,11 @@ export interface ReadOptions {
   onCut?(): void;
   /** Fetches the next chunk, for whoever bounds how many do that at once. */
   fetch?(fetchChunk: () => Promise<DuckDBDataChunk | null>): Promise<DuckDBDataChunk | null>;
+  /**
+   * Runs a call of a thread of its own that fetches a whole batch. Given, and without `maxRows`, what is behind the first
+   * batch is read by such a thread where one is free: many times fewer changes of threads.
+   */
+  fetchBatch?(readBatch: () => Promise<ArrowBatch | null>): Promise<ArrowBatch | null>;
 }
 
 /**
@@ -40,48 +43,17 @@ export function readArrowResult(
   size: BatchSize,
   options: ReadOptions = {},
 ): ArrowResult {
-  const { schema, read, failure, close } = openArrowExport(result);
+  const arrow = openArrowExport(result);
+  const { schema, failure, close } = arrow;
   const fields = schema.fields.map(plainField);
-  const { maxRows = Number.POSITIVE_INFINITY, fetch = (fetchChunk) => fetchChunk() } = options;
-  const fetchChunk = () => result.fetchChunk();
 
   async function* readBatches(): AsyncGenerator<ArrowBatch> {
-    const gatherers = schema.fields.map(createArrayGatherer);
-    let rows = 0;
-    let bytes = 0;
-    let left = maxRows;
-    const take = (): ArrowBatch => {
-      const batch = { columns: gatherers.map((gatherer) => gatherer.take()), rows };
-      rows = 0;
-      bytes = 0;
-      return batch;
-    };
     try {
-      for (;;) {
-        const chunk = await fetch(fetchChunk);
-        if (chunk === null || chunk.rowCount === 0) break;
-        const columns = read(chunk);
-        const wanted = Math.min(chunk.rowCount, left);
-        for (let from = 0; from < wanted; ) {
-          const to = Math.min(wanted, from + size.rows - rows);
-          columns.forEach((column, index) => {
-            gatherers[index]?.append(column, from, to);
-          });
-          rows += to - from;
-          from = to;
-          if (rows >= size.rows) yield take();
-        }
-        if (rows > 0) bytes += columns.reduce((sum, column) => sum + byteSize(column), 0);
-        if (bytes >= size.bytes) yield take();
-        left -= wanted;
-        if (wanted < chunk.rowCount) {
-          options.onCut?.();
-          break;
-        }
-      }
+      const rest = yield* readChunks(result, arrow, size, options);
+      if (rest !== null)
+        yield* readByWorker(rest, { ...arrow.address(), fields: schema.fields, size }, options);
       const broken = failure();
       if (broken !== null) throw new Error(broken);
-      if (rows > 0) yield take();
     } finally {
       close();
     }
@@ -90,7 +62,60 @@ export function readArrowResult(
   return { schema: { fields, metadata: schema.metadata }, batches: readBatches(), close };
 }
 
-function byteSize(array: ArrayData): number {
-  const own = array.buffers.reduce((sum, buffer) => sum + (buffer?.length ?? 0), 0);
-  return array.children.reduce((sum, child) => sum + byteSize(child), own);
+/** Reads chunk by chunk: all of the result, or its first batch where a worker is free for the rest. */
+async function* readChunks(
+  result: DuckDBResult,
+  { schema, read, failure }: ArrowExport,
+  size: BatchSize,
+  options: ReadOptions,
+): AsyncGenerator<ArrowBatch, BatchWorker | null> {
+  const { maxRows = Number.POSITIVE_INFINITY, fetch = (fetchChunk) => fetchChunk() } = options;
+  const fetchChunk = () => result.fetchChunk();
+  const gathering = new BatchGathering(schema.fields, size);
+  let left = maxRows;
+  for (;;) {
+    const chunk = await fetch(fetchChunk);
+    if (chunk === null || chunk.rowCount === 0) break;
+    const wanted = Math.min(chunk.rowCount, left);
+    let isFull = false;
+    for (const batch of gathering.add(read(chunk), wanted)) {
+      isFull = true;
+      yield batch;
+    }
+    left -= wanted;
+    if (wanted < chunk.rowCount) {
+      options.onCut?.();
+      break;
+    }
+    if (
+      isFull &&
+      gathering.rows === 0 &&
+      left === Number.POSITIVE_INFINITY &&
+      options.fetchBatch !== undefined
+    ) {
+      const worker = acquireBatchWorker();
+      if (worker !== null) return worker;
+    }
+  }
+  if (failure() === null && gathering.rows > 0) yield gathering.take();
+  return null;
+}
+
+async function* readByWorker(
+  worker: BatchWorker,
+  opened: OpenedResult,
+  { fetchBatch = (readBatch) => readBatch() }: ReadOptions,
+): AsyncGenerator<ArrowBatch> {
+  try {
+    let open: OpenedResult | null = opened;
+    for (;;) {
+      const first = open;
+      open = null;
+      const batch = await fetchBatch(() => worker.next(first));
+      if (batch === null) return;
+      yield batch;
+    }
+  } finally {
+    worker.release();
+  }
 }

@@ -67,10 +67,9 @@ async function readAll(result: QueryResult, maxBytes: number): Promise<KeptResul
   let bytes = 0;
   try {
     for await (const batch of result.batches) {
-      const columns = batch.columns.map(copyArray);
-      batches.push({ columns, rows: batch.rows });
+      batches.push(batch);
       rows += batch.rows;
-      bytes += columns.reduce((sum, column) => sum + byteSize(column), 0);
+      bytes += batch.columns.reduce((sum, column) => sum + byteSize(column), 0);
       if (bytes > maxBytes) {
         throw new ArrowportError(
           'RESULT_TOO_LARGE',
@@ -82,16 +81,6 @@ async function readAll(result: QueryResult, maxBytes: number): Promise<KeptResul
     await result.close();
   }
   return { schema: result.schema, batches, rows, bytes };
-}
-
-/** A result's memory is used again for its next batch. */
-function copyArray(array: ArrayData): ArrayData {
-  return {
-    ...array,
-    buffers: array.buffers.map((buffer) => (buffer === null ? null : new Uint8Array(buffer))),
-    children: array.children.map(copyArray),
-    dictionary: array.dictionary === null ? null : copyArray(array.dictionary),
-  };
 }
 
 function byteSize(array: ArrayData): number {

@@ -14,7 +14,7 @@ export interface FlightBatch extends ArrowBatch {
 /** What a DoGet answers: a schema, then batches. */
 export interface FlightStream {
   readonly schema: ArrowSchema;
-  /** Iterated once; `return` is called when the client has gone. Each batch's memory is read until the next is pulled. */
+  /** Iterated once; `return` is called when the client has gone. One batch is pulled while the one before is read: each owns its memory. */
   readonly batches: AsyncIterable<FlightBatch>;
 }
 

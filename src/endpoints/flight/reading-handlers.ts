@@ -118,7 +118,8 @@ async function send(
   { idleTimeoutSeconds }: FrameLimits,
 ): Promise<void> {
   flightCall.sendHeaders();
-  await sendFlightStream(answer, scope.transport.response(), { signal: scope.signal, idleTimeoutSeconds });
+  const { signal, abort } = scope;
+  await sendFlightStream(answer, scope.transport.response(), { signal, abort, idleTimeoutSeconds });
 }
 
 function readTrailers({ requestId }: OpenFlightCall): Metadata {

@@ -9,7 +9,7 @@ import {
   endOfStream,
   frameMetadata,
 } from '../../../src/arrow/stream-writer.ts';
-import { readArrowResult } from '../../../src/backends/duckdb/arrow-result.ts';
+import { type ReadOptions, readArrowResult } from '../../../src/backends/duckdb/arrow-result.ts';
 import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
 import { type CleanupOwner, makeTempFolder } from '../../support/temp-folder.ts';
 
@@ -34,8 +34,14 @@ async function connect(owner: CleanupOwner): Promise<DuckDBConnection> {
   return connection;
 }
 
-async function exportQuery(connection: DuckDBConnection, sql: string, rows: number): Promise<Buffer> {
-  const { schema, batches } = readArrowResult(await connection.stream(sql), { rows, bytes: 1 << 26 });
+async function exportQuery(
+  connection: DuckDBConnection,
+  sql: string,
+  rows: number,
+  options: ReadOptions = {},
+): Promise<Buffer> {
+  const size = { rows, bytes: 1 << 26 };
+  const { schema, batches } = readArrowResult(await connection.stream(sql), size, options);
   const parts: Uint8Array[] = [frameMetadata(encodeSchemaMessage(schema))];
   for await (const batch of batches) {
     const message = await encodeRecordBatchMessage(batch.columns, batch.rows, { codec: 'lz4-frame' });
@@ -61,14 +67,21 @@ for name in wanted.column_names:
 print(json.dumps({'differences': differences, 'columns': found.num_columns, 'rows': found.num_rows}))
 `;
 
-for (const setting of settings) {
-  test(`results are the Arrow that DuckDB itself makes (${setting || 'its defaults'})`, {
+const ways: readonly { readonly name: string; readonly rows: number; readonly options: ReadOptions }[] = [
+  { name: 'chunk by chunk', rows: 777, options: {} },
+  { name: 'by a thread', rows: 2048, options: { fetchBatch: (readBatch) => readBatch() } },
+];
+
+for (const { setting, name, rows, options } of settings.flatMap((setting) =>
+  ways.map((way) => ({ setting, ...way })),
+)) {
+  test(`results are the Arrow that DuckDB itself makes, read ${name} (${setting || 'its defaults'})`, {
     skip: skipWithoutPython,
   }, async (t) => {
     const connection = await connect(t);
     if (setting !== '') await connection.run(setting);
     const path = join(makeTempFolder(t), 'result.arrows');
-    writeFileSync(path, await exportQuery(connection, everyType, 777));
+    writeFileSync(path, await exportQuery(connection, everyType, rows, options));
     const answer = await runPythonJson<{ differences: string[]; columns: number; rows: number }>(compare, [
       everyType,
       path,
@@ -120,4 +133,34 @@ test('a failure in the middle of a result passes through', async (t) => {
     const { batches } = readArrowResult(await connection.stream(sql), { rows: 1000, bytes: 1 << 20 });
     for await (const batch of batches) assert.ok(batch.rows > 0);
   }, /too far/);
+});
+
+test('a failure in what a thread reads passes through, and the thread is used again', async (t) => {
+  const connection = await connect(t);
+  const options: ReadOptions = { fetchBatch: (readBatch) => readBatch() };
+  // DuckDB's threads stop each other: now and then that is the error it tells of.
+  const failing = "SELECT CASE WHEN range = 90000 THEN error('broken') ELSE 'x' END AS x FROM range(100000)";
+  for (let round = 0; round < 6; round++) {
+    await assert.rejects(exportQuery(connection, failing, 2048, options), /broken|Interrupted/);
+    const whole = await exportQuery(connection, 'SELECT range FROM range(50000)', 2048, options);
+    assert.ok(whole.equals(await exportQuery(connection, 'SELECT range FROM range(50000)', 2048)));
+  }
+});
+
+test('results that are left early free the threads that read them', async (t) => {
+  const options: ReadOptions = { fetchBatch: (readBatch) => readBatch() };
+  for (let round = 0; round < 10; round++) {
+    const connection = await connect(t);
+    const { batches } = readArrowResult(
+      await connection.stream('SELECT range FROM range(1000000)'),
+      { rows: 2048, bytes: 1 << 26 },
+      options,
+    );
+    let seen = 0;
+    for await (const batch of batches) {
+      seen += batch.rows;
+      if (seen > 10_000) break;
+    }
+    assert.ok(seen > 10_000);
+  }
 });

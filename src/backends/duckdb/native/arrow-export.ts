@@ -35,6 +35,8 @@ export interface ArrowExport {
   readonly schema: ArrowSchema;
   /** The columns of a chunk of this result, in copied memory that is valid until the next call of `read`. */
   read(chunk: DuckDBDataChunk): ArrayData[];
+  /** The result as a worker thread needs it; valid until `close`. */
+  address(): { readonly result: bigint; readonly options: bigint };
   /** DuckDB's message when the result broke off; its chunks end then as if there were no more. */
   failure(): string | null;
   /** Frees what DuckDB holds for the export; `read` must not be called afterwards. */
@@ -48,21 +50,16 @@ export interface ArrowExport {
  */
 export function openArrowExport(result: DuckDBResult): ArrowExport {
   const options: unknown = functions.resultOptions(externalOf(result, 'result'));
-  const memory = new CopiedMemory();
-  const struct = Buffer.alloc(arrayStructBytes);
   const schema = readResultSchema(result, options);
+  const read = createChunkReader(options, schema.fields);
   let closed = false;
   return {
     schema,
-    read(chunk) {
-      memory.reset();
-      refuseError(functions.chunkToArray(options, externalOf(chunk, 'chunk'), struct));
-      try {
-        return copyChildren(struct, schema.fields, memory);
-      } finally {
-        release(struct, arrayReleaseOffset);
-      }
-    },
+    read: (chunk) => read(externalOf(chunk, 'chunk')),
+    address: () => ({
+      result: koffi.address(externalOf(result, 'result')),
+      options: koffi.address(options),
+    }),
     failure() {
       const message: unknown = functions.resultError(externalOf(result, 'result'));
       return typeof message === 'string' ? message : null;
@@ -72,6 +69,24 @@ export function openArrowExport(result: DuckDBResult): ArrowExport {
       closed = true;
       functions.destroyOptions(pointerTo(options));
     },
+  };
+}
+
+/** Turns a `duckdb_data_chunk` into columns, in copied memory that is valid until the next call. */
+export type ChunkReader = (chunk: unknown) => ArrayData[];
+
+/** Makes a reader of the chunks of one result; `options` are its Arrow options. */
+export function createChunkReader(options: unknown, fields: readonly ArrowField[]): ChunkReader {
+  const memory = new CopiedMemory();
+  const struct = Buffer.alloc(arrayStructBytes);
+  return (chunk) => {
+    memory.reset();
+    refuseError(functions.chunkToArray(options, chunk, struct));
+    try {
+      return copyChildren(struct, fields, memory);
+    } finally {
+      release(struct, arrayReleaseOffset);
+    }
   };
 }
 

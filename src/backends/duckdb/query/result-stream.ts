@@ -8,7 +8,8 @@ import type { QuerySettings } from './config.ts';
 import type { RunGuard } from './run-guard.ts';
 import type { Slots } from './slots.ts';
 
-const batchSize = { rows: 122_880, bytes: 16 * 1024 * 1024 };
+/** Below what stock clients take in one message: ADBC's default is 16 MiB. */
+const batchSize = { rows: 122_880, bytes: 8 * 1024 * 1024 };
 
 /** What a stream of rows needs besides the result. */
 export interface ResultStreamOptions {
@@ -67,6 +68,7 @@ export class ResultStream implements QueryResult {
         this.#truncated = true;
       },
       fetch: (fetchChunk) => engineCalls.run(() => guard.run(fetchChunk)),
+      fetchBatch: (readBatch) => guard.run(readBatch),
     });
   }
 

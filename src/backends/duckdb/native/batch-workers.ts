@@ -1,0 +1,88 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import type { ArrowBatch } from '../../../core/query.ts';
+import type { ArrowField } from '../../../core/schema.ts';
+import { ArrowportError, type ErrorCode } from '../../../errors.ts';
+import type { GatheringSize } from './batch-gathering.ts';
+
+/** A result as a worker needs it: addresses that stay valid until it has answered the last batch. */
+export interface OpenedResult {
+  /** Of the `duckdb_result`. */
+  readonly result: bigint;
+  /** The `duckdb_arrow_options`. */
+  readonly options: bigint;
+  readonly fields: readonly ArrowField[];
+  readonly size: GatheringSize;
+}
+
+/** Asks for the next batch; the first request of a result opens it. */
+export interface BatchRequest {
+  readonly open: OpenedResult | null;
+}
+
+/** The next batch, null at the end, or what went wrong. */
+export interface BatchAnswer {
+  readonly batch: ArrowBatch | null;
+  readonly error: {
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly cause: string | null;
+  } | null;
+}
+
+/** A thread that fetches one result at a time, whole batches in a row. */
+export interface BatchWorker {
+  /** Resolves with the next batch, in memory of its own; null at the end. Calls may not overlap. */
+  next(open: OpenedResult | null): Promise<ArrowBatch | null>;
+  /** Gives the worker back; no call may be under way. */
+  release(): void;
+}
+
+/** Workers at most: each holds a thread, and beyond the cores they only take turns. */
+const mostWorkers = 4;
+const idle: Worker[] = [];
+let count = 0;
+
+/** A worker, if one is free or may be started; otherwise null, and the result is read without. */
+export function acquireBatchWorker(): BatchWorker | null {
+  const worker = idle.pop() ?? startWorker();
+  if (worker === null) return null;
+  worker.ref();
+  let broken = false;
+  return {
+    async next(open) {
+      const answered = once(worker, 'message');
+      worker.postMessage({ open } satisfies BatchRequest);
+      let answer: BatchAnswer;
+      try {
+        [answer] = (await answered) as [BatchAnswer];
+      } catch (cause) {
+        broken = true;
+        throw new ArrowportError('INTERNAL', 'A thread that reads results has ended.', { cause });
+      }
+      if (answer.error === null) return answer.batch;
+      const { code, message, cause } = answer.error;
+      throw new ArrowportError(code, message, cause === null ? {} : { cause });
+    },
+    release() {
+      worker.unref();
+      if (!broken) idle.push(worker);
+    },
+  };
+}
+
+function startWorker(): Worker | null {
+  if (count >= mostWorkers) return null;
+  count += 1;
+  const file = import.meta.url.endsWith('.ts') ? './batch-worker.ts' : './batch-worker.js';
+  const worker = new Worker(new URL(file, import.meta.url));
+  worker.once('exit', () => {
+    count -= 1;
+    const index = idle.indexOf(worker);
+    if (index >= 0) idle.splice(index, 1);
+  });
+  // Whoever waits for an answer is told; a worker that breaks while nobody does is forgotten.
+  worker.on('error', () => undefined);
+  worker.unref();
+  return worker;
+}
