@@ -41,6 +41,6 @@ VOLUME /data
 EXPOSE 8888
 # The health check follows ARROWPORT_PORT; a port set in a mounted arrowport.yaml needs it set here too.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.ARROWPORT_PORT ?? 8888}/health/ready`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+  CMD ["node", "-e", "const get = (module, orElse) => require(module).get({ host: '127.0.0.1', port: process.env.ARROWPORT_PORT ?? 8888, path: '/health/ready', rejectUnauthorized: false }, (answer) => process.exit(answer.statusCode === 200 ? 0 : 1)).on('error', orElse); get('http', () => get('https', () => process.exit(1)))"]
 ENTRYPOINT ["node", "/app/bin/arrowport.mjs"]
 CMD ["serve"]
