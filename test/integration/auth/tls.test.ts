@@ -216,7 +216,7 @@ function shakeHands(port: number, certificate: { cert: string; key: string }, se
     });
     socket.on('secureConnect', () => {
       isReused = socket.isSessionReused();
-      socket.write('GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+      socket.write('GET /streams HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
     });
     socket.on('data', (chunk) => {
       answer += chunk.toString('latin1');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { createAuthenticator } from '../../../src/auth/authenticator.ts';
 import { issueToken } from '../../../src/auth/issue-token.ts';
 import { createTokenTable } from '../../../src/auth/token-table.ts';
@@ -155,5 +156,24 @@ test('where nothing but a certificate is asked for, every verified one holds all
   assert.equal(
     refusal(() => authenticator.authenticate({ authorization: [], certificate: null })).code,
     'UNAUTHENTICATED',
+  );
+});
+
+test('whatever is sent, it is the token or it is UNAUTHENTICATED', () => {
+  const authenticator = open();
+  const nearly = fc
+    .tuple(fc.nat(token.length), fc.string({ maxLength: 3 }))
+    .map(([at, text]) => `Bearer ${token.slice(0, at)}${text}${token.slice(at + 1)}`);
+  const value = fc.oneof(
+    nearly,
+    fc.string({ unit: 'binary' }),
+    fc.string().map((text) => `Bearer ${text}`),
+  );
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 3 }), (values) => {
+      if (values.length === 1 && values[0] === `Bearer ${token}`) return;
+      assert.equal(refusal(() => authenticate(authenticator, ...values)).code, 'UNAUTHENTICATED');
+    }),
+    { numRuns: 2000 },
   );
 });
