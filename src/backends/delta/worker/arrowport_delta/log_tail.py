@@ -25,8 +25,11 @@ from .log_files import commit_info, info_of, read_commit
 from .staging import SCRATCH_PREFIX
 from .table_state import describe_state
 
-_MOST_KEYS = 100_000
-"""Keys asked for since the tail was opened; with more it is opened anew, which leaves them to the log."""
+_MOST_KEYS = 500_000
+"""Keys committed since the tail was opened; with more it is opened anew, which leaves them to the log."""
+
+_MOST_ANSWERS = 10_000
+"""What the log said of keys that were asked for: of use between the begin of a load and its commit."""
 
 
 class TailBroken(Exception):
@@ -64,7 +67,7 @@ class LogTail:
     def advance(self) -> None:
         """Read what the log gained. Raises ``TailBroken`` when it is more than files and keys."""
         with self.lock:
-            if self._stat(self._version) != self._mark or len(self._keys_before) > _MOST_KEYS:
+            if self._stat(self._version) != self._mark or len(self._keys) > _MOST_KEYS:
                 raise TailBroken
             while self._stat(self._version + 1) is not None:
                 self._take(self._version + 1)
@@ -80,9 +83,15 @@ class LogTail:
 
     def _find_before(self, app_id: str) -> int | None:
         """What the table that the tail was opened with knows of a key; it reads the log, so once."""
-        if app_id not in self._keys_before:
-            self._keys_before[app_id] = self._table.transaction_version(app_id)
-        return self._keys_before[app_id]
+        with self.lock:
+            if app_id in self._keys_before:
+                return self._keys_before[app_id]
+        base = self._table.transaction_version(app_id)
+        with self.lock:
+            self._keys_before[app_id] = base
+            while len(self._keys_before) > _MOST_ANSWERS:
+                del self._keys_before[next(iter(self._keys_before))]
+        return base
 
     def append(self, plan: CommitPlan, files: list[AddAction], parameters: dict[str, str]) -> Committed:
         """Commit files that are in the table's place, behind whatever other writers commit meanwhile.
