@@ -20,6 +20,8 @@ export interface SoakOptions {
 /** What a server holds at an instant. */
 export interface Holdings {
   readonly rssBytes: number;
+  /** What of it DuckDB accounts for. */
+  readonly engineBytes: number;
   readonly fileDescriptors: number;
   readonly activeStreams: number;
   readonly inflightBytes: number;
@@ -122,6 +124,7 @@ async function measure(server: TestServer): Promise<Holdings> {
   const status = readFileSync(`/proc/${server.pid}/status`, 'utf8');
   return {
     rssBytes: Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024,
+    engineBytes: samples.sum('arrowport_memory_bytes', 'kind="duckdb"'),
     fileDescriptors: readdirSync(`/proc/${server.pid}/fd`).length,
     activeStreams: samples.sum('arrowport_active_streams'),
     inflightBytes: samples.sum('arrowport_inflight_bytes'),
