@@ -13,6 +13,7 @@ import {
   isRemembered,
   type MigrationOutcome,
   type OpenMigration,
+  otherMode,
   targetHasRows,
 } from './open-migration.ts';
 
@@ -90,8 +91,10 @@ class DeltaMigration {
       const whole = isSame ? await this.#source.check(null) : null;
       return whole?.digest === plan.digest ? { plan, snapshot } : null;
     }
-    if (isSame && isRemembered(entry, retentionHours)) return { plan, snapshot };
+    const isSameMode = plan.existing === request.existing;
+    if (isSame && isSameMode && isRemembered(entry, retentionHours)) return { plan, snapshot };
     if (request.existing === 'overwrite' || (await this.#countTargetRows()) === 0) return null;
+    if (isSame && !isSameMode) throw otherMode(describeEnd(request.target), plan.existing);
     const why = isSame ? `was longer ago than ${retentionHours} hours` : 'had other rows to copy';
     throw cannotGoOn(describeEnd(request.target), why);
   }

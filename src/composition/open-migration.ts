@@ -43,6 +43,15 @@ export function cannotGoOn(target: string, why: string): ArrowportError {
   );
 }
 
+/** The refusal of a run that is asked for another thing than the one that it would go on with. */
+export function otherMode(target: string, existing: 'refuse' | 'append' | 'overwrite'): ArrowportError {
+  const begun = existing === 'refuse' ? 'without --append' : `with --${existing}`;
+  return new ArrowportError(
+    'TABLE_EXISTS',
+    `${target} has rows of a migration that broke off and was begun ${begun}: give the same command again, or begin again with --overwrite.`,
+  );
+}
+
 const hourMs = 3_600_000;
 
 /** Whether the keys of the run are still remembered, so that it can go on. */

@@ -97,12 +97,29 @@ async function admitExplain(sql: string, start: number, context: GateContext): P
       details: { position: positionOf(sql, Buffer.byteLength(sql.slice(0, start))) },
     });
   }
-  const inner = await admitSelect(sql.slice(start), tree, context);
+  const inner = await admitSelect(sql.slice(start), tree, hidingFiles(context));
   const edited = new EditedSql(sql);
   if (inner.text !== inner.original) {
     edited.replace(Buffer.byteLength(sql.slice(0, start)), Buffer.byteLength(sql), inner.text);
   }
   return { kind: 'query', sql: edited, explains: true };
+}
+
+/** Plans name the files that tables of other backends are read from, which are for administrators to know. */
+function hidingFiles(context: GateContext): GateContext {
+  if (context.access === 'admin') return context;
+  const refuse = async (): Promise<never> => {
+    throw new ArrowportError(
+      'QUERY_FORBIDDEN',
+      'Plans of tables outside of DuckDB name files: this needs admin.',
+    );
+  };
+  const relations = context.relations.map(({ catalog, functions }) => ({
+    catalog,
+    functions,
+    resolve: refuse,
+  }));
+  return { ...context, relations };
 }
 
 function invalid(text: string): ArrowportError {
