@@ -87,12 +87,8 @@ async function* readChunks(
       options.onCut?.();
       break;
     }
-    if (
-      isFull &&
-      gathering.rows === 0 &&
-      left === Number.POSITIVE_INFINITY &&
-      options.fetchBatch !== undefined
-    ) {
+    if (isFull && left === Number.POSITIVE_INFINITY && options.fetchBatch !== undefined) {
+      if (gathering.rows > 0) yield gathering.take();
       const worker = acquireBatchWorker();
       if (worker !== null) return worker;
     }

@@ -164,3 +164,17 @@ test('results that are left early free the threads that read them', async (t) =>
     assert.ok(seen > 10_000);
   }
 });
+
+test('rows that are wide are few in a batch, though they came in one chunk', async (t) => {
+  const connection = await connect(t);
+  for (const options of [{}, { fetchBatch: (readBatch) => readBatch() }] satisfies ReadOptions[]) {
+    const result = await connection.stream("SELECT repeat('x', 10000) AS text FROM range(3000)");
+    const { batches } = readArrowResult(result, { rows: 122_880, bytes: 1 << 20 }, options);
+    let rows = 0;
+    for await (const batch of batches) {
+      rows += batch.rows;
+      assert.ok(batch.rows < 2 * 105, `${batch.rows} rows in a batch`);
+    }
+    assert.equal(rows, 3000);
+  }
+});

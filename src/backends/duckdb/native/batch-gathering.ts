@@ -27,17 +27,21 @@ export class BatchGathering {
 
   /** Takes the first `rows` rows of a chunk and yields the batches that they fill. */
   *add(columns: readonly ArrayData[], rows: number): Generator<ArrowBatch> {
+    const [first] = columns;
+    const bytes = columns.reduce((sum, column) => sum + byteSize(column), 0);
+    const bytesPerRow = bytes / Math.max(1, first?.length ?? 0);
+    // A chunk of wide rows may be many times a batch.
+    const mostRows = Math.max(1, Math.floor(this.#size.bytes / Math.max(1, bytesPerRow)));
     for (let from = 0; from < rows; ) {
-      const to = Math.min(rows, from + this.#size.rows - this.#rows);
+      const to = Math.min(rows, from + this.#size.rows - this.#rows, from + mostRows);
       columns.forEach((column, index) => {
         this.#gatherers[index]?.append(column, from, to);
       });
       this.#rows += to - from;
+      this.#bytes += (to - from) * bytesPerRow;
       from = to;
-      if (this.#rows >= this.#size.rows) yield this.take();
+      if (this.#rows >= this.#size.rows || this.#bytes >= this.#size.bytes - bytesPerRow) yield this.take();
     }
-    if (this.#rows > 0) this.#bytes += columns.reduce((sum, column) => sum + byteSize(column), 0);
-    if (this.#bytes >= this.#size.bytes) yield this.take();
   }
 
   /** What has been gathered, as a batch in memory of its own. */
