@@ -26,6 +26,9 @@ const kinds: Readonly<Record<string, ReadonlySet<string>>> = {
   comment: new Set(['table', 'view', 'column', 'index', 'sequence', 'type', 'macro', 'function']),
 };
 
+/** Functions that change something themselves, which is what these statements may do. */
+const changingFunctions: ReadonlySet<string> = new Set(['nextval', 'currval']);
+
 /** Names before a dot that lead out of the tables. */
 const closedCatalogs: ReadonlySet<string> = new Set(['memory', 'system', 'pg_catalog', 'information_schema']);
 
@@ -101,7 +104,8 @@ function checkWords(
     if (name.startsWith(internalSchema) || (follows('.') && closedCatalogs.has(name))) {
       throw forbidden('The statement names objects that the server keeps for itself.', sql, token);
     }
-    if (follows('(') && rules.isForbiddenFunction(name, true) && rules.isForbiddenFunction(name, false)) {
+    const isForbidden = rules.isForbiddenFunction(name, true) && rules.isForbiddenFunction(name, false);
+    if (follows('(') && isForbidden && !changingFunctions.has(name)) {
       throw forbidden(`The function ${name} may not be called here.`, sql, token);
     }
     if (follows('.') && relations.some(({ catalog }) => foldCase(catalog) === name)) {

@@ -44,7 +44,7 @@ export function readReferences(tree: unknown): StatementReferences {
   while (open.length > 0) {
     const node = open.pop();
     if (Array.isArray(node)) {
-      open.push(...(node as unknown[]).toReversed());
+      for (const item of (node as unknown[]).toReversed()) open.push(item);
       continue;
     }
     if (!isNode(node)) continue;
