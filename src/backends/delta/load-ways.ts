@@ -66,6 +66,8 @@ class WorkerWay implements LoadWay {
   readonly #schemaMetadata: Uint8Array;
   readonly #checker: MessageChecker;
   #begun = false;
+  /** The message before, on its way into the socket while the next one is received and checked. */
+  #sending: Promise<void> = Promise.resolve();
 
   constructor({ stream, request, limits }: LoadWayOptions) {
     this.#stream = stream;
@@ -77,21 +79,28 @@ class WorkerWay implements LoadWay {
     try {
       await this.#checker.check(message);
       await this.#begin();
-      await this.#stream.send(frameMessage(message.metadata, message.body));
-    } finally {
+      await this.#sending;
+    } catch (error) {
       message.release();
+      throw error;
     }
+    const sending = this.#stream.send(frameMessage(message.metadata, message.body));
+    this.#sending = sending.finally(() => message.release());
+    // It is awaited with the next message or at the end, and may fail before.
+    this.#sending.catch(() => undefined);
   }
 
   flush(): void {}
 
   async finish(meta: WireObject): Promise<WireObject> {
     await this.#begin();
+    await this.#sending;
     return this.#stream.finish(meta);
   }
 
   async abort(): Promise<void> {
     await this.#stream.abort();
+    await this.#sending.catch(() => undefined);
   }
 
   async #begin(): Promise<void> {
@@ -151,7 +160,7 @@ class FilesWay implements LoadWay {
   }
 }
 
-/** Gathers a small load's messages; the way is chosen when there are more, when memory is wanted, or at the end. */
+/** Gathers a small load's compressed messages; the way is chosen when there are more, when memory is wanted, or at the end. */
 class ChosenWay implements LoadWay {
   readonly #options: LoadWayOptions;
   readonly #plan: FilePlan;
@@ -182,7 +191,9 @@ class ChosenWay implements LoadWay {
     if (this.#choosing === null) {
       this.#pending.push(message);
       this.#pendingBytes += message.bytes;
-      if (this.#pendingBytes > smallLoadBytes) await this.#choose(true);
+      // Plain buffers reach delta-rs as they are, for less than they cost here; compressed ones are unfolded here anyway.
+      if (!this.#always && message.header.codec === null) await this.#choose(false);
+      else if (this.#pendingBytes > smallLoadBytes) await this.#choose(true);
       return;
     }
     let way: LoadWay;
