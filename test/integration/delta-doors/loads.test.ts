@@ -197,7 +197,7 @@ print(json.dumps(do_put(url, fl.FlightDescriptor.for_command(json.dumps(command)
     for (const [path, code] of cases) {
       const answer = await load(server, path, bytes);
       // fetch itself resolves dots in a path, so a name of dots may never arrive.
-      if (path.includes('%2e') && answer.status === 404) continue;
+      if (path.includes('%2e') && [404, 405].includes(answer.status)) continue;
       assert.equal(refusal(answer), code, path);
     }
     assert.equal(

@@ -129,7 +129,11 @@ describe('the Delta side of a server', { skip: skipWithoutPython }, () => {
     const startedAt = performance.now();
     assert.equal(await server.stop(), 0);
     assert.ok(performance.now() - startedAt < 5000);
-    assert.deepEqual(readdirSync(folder), ['python3']);
+    // What Node keeps of the compiled sources is no part of an environment.
+    assert.deepEqual(
+      readdirSync(folder).filter((name) => name !== 'compiled'),
+      ['python3'],
+    );
   });
 });
 
