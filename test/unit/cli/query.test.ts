@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
+import { startServer } from '../../support/server.ts';
+import { runCli } from './run-cli.ts';
+import { runOnTerminal } from './terminal.ts';
+
+test('query answers lines, formats and files, and says what was refused', async (t) => {
+  const server = await startServer(t);
+  const cwd = server.folder;
+  const run = (...args: string[]) => runCli(['query', '--url', server.url, ...args], { cwd });
+
+  assert.deepEqual(
+    await run("SELECT 9007199254740993 AS big, NULL AS nothing, 'a' || chr(9) || 'b' AS text"),
+    {
+      code: 0,
+      stdout: 'big\tnothing\ttext\n9007199254740993\tNULL\ta b\n',
+      stderr: '',
+    },
+  );
+  const json = await run('SELECT ? AS a', '--parameters', '["x"]', '--json');
+  assert.deepEqual(JSON.parse(json.stdout), {
+    columns: [{ name: 'a', type: 'VARCHAR' }],
+    rows: [['x']],
+    row_count: 1,
+  });
+  const named = await run('SELECT $who AS who', '--parameters', '{"who": "me"}', '--format', 'csv');
+  assert.equal(named.stdout, 'who\nme\n');
+  const cut = await run('FROM range(10)', '--max-rows', '2', '--output', 'cut.csv');
+  assert.equal(readFileSync(join(cwd, 'cut.csv'), 'utf8'), 'range\n0\n1\n');
+  assert.match(cut.stderr, /more rows/);
+  const piped = await runCli(['query', '-', '--url', server.url], { cwd, input: 'SELECT 1 AS one' });
+  assert.equal(piped.stdout, 'one\n1\n');
+
+  const wrong = await run('SELECT nope', '--output', 'wrong.parquet');
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /^refused: QUERY_INVALID: .*nope/);
+  assert.equal(existsSync(join(cwd, 'wrong.parquet')), false);
+  const broken = await run(
+    "SELECT CASE WHEN i = 900000 THEN error('boom') ELSE i END FROM range(1000000) t(i)",
+    '--output',
+    'broken.arrow',
+  );
+  assert.equal(broken.code, 3);
+  assert.equal(existsSync(join(cwd, 'broken.arrow')), false);
+  assert.equal((await run('SELECT 1', '--parameters', '1')).code, 2);
+  assert.equal((await run('  ')).code, 2);
+  assert.equal((await runCli(['query', 'SELECT 1', '--url', 'http://127.0.0.1:1'])).code, 3);
+});
+
+test('files of query are what their ending says', { skip: skipWithoutPython }, async (t) => {
+  const server = await startServer(t);
+  const cwd = server.folder;
+  for (const name of ['rows.parquet', 'rows.arrow']) {
+    const sql = 'SELECT i, i / 2 AS half FROM range(3) t(i)';
+    const { code, stderr } = await runCli(['query', sql, '--url', server.url, '--output', name], { cwd });
+    assert.equal(code, 0, stderr);
+  }
+  const rows = await runPythonJson(
+    `
+import json
+import pyarrow as pa
+import pyarrow.parquet
+parquet = pa.parquet.read_table('rows.parquet').to_pylist()
+arrow = pa.ipc.open_stream('rows.arrow').read_all().to_pylist()
+print(json.dumps([parquet, arrow]))
+`,
+    [],
+    { cwd },
+  );
+  const expected = [0, 1, 2].map((i) => ({ i, half: i / 2 }));
+  assert.deepEqual(rows, [expected, expected]);
+});
+
+test('query shows a table on a terminal, and not all of a long one', {
+  skip: skipWithoutPython,
+}, async (t) => {
+  const server = await startServer(t);
+  const stdout = await runOnTerminal(['query', 'SELECT i FROM range(500) t(i)', '--url', server.url]);
+  assert.match(stdout, /│ 99 │/);
+  assert.doesNotMatch(stdout, /│ 100 │/);
+  assert.match(stdout, /first 100 rows/);
+});
