@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { ArrowportError } from '../../../src/errors.ts';
@@ -69,6 +69,22 @@ describe('Small Delta loads at the same time', { skip: skipWithoutPython }, () =
     assert.deepEqual(failed, [5, 13]);
     assert.equal((await backend.tables.info('alone', context)).row_count, 1500);
     assert.ok(!readdirSync(join(root, 'alone')).includes('_arrowport'));
+  });
+
+  it('are unavailable while the log is broken, and go on when it is whole again', async () => {
+    await loadBytes(backend, 'broken', await row(0));
+    await loadBytes(backend, 'broken', await row(1));
+    const next = join(root, 'broken', '_delta_log', '00000000000000000002.json');
+    for (const text of ['{"add":', '[]']) {
+      writeFileSync(next, text);
+      await assert.rejects(loadBytes(backend, 'broken', await row(2)), (error: unknown) => {
+        assert.ok(error instanceof ArrowportError && error.code === 'BACKEND_UNAVAILABLE', String(error));
+        return true;
+      });
+    }
+    rmSync(next);
+    assert.equal((await loadBytes(backend, 'broken', await row(3))).version, 2);
+    assert.equal((await backend.tables.info('broken', context)).row_count, 3);
   });
 
   it('go to tables as they are when another tool has changed them', async () => {

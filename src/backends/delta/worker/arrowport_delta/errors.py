@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import re
 
 from deltalake.exceptions import (
@@ -128,6 +129,8 @@ def _kind_of(error: BaseException) -> str:
     text = str(error).lower()
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "io_full"
+    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
+        return "corrupt"
     for kind, pattern in _PATTERNS:
         if re.search(pattern, text):
             return kind

@@ -31,11 +31,14 @@ LOADS = "arrowport.loads"
 
 
 def read_commit(location: Location, version: int) -> list[dict[str, Any]] | None:
-    """The actions of one commit, or None where its log file is not there (any more)."""
+    """The actions of one commit, or None where its log file is not there (any more). Raises ``ValueError``."""
     text = read_file(location, f"_delta_log/{version:020}.json")
     if text is None:
         return None
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
+    actions = [json.loads(line) for line in text.splitlines() if line.strip()]
+    if not all(isinstance(action, dict) for action in actions):
+        raise ValueError("a line of the log is no JSON object")
+    return actions
 
 
 def commit_info(actions: list[dict[str, Any]]) -> dict[str, Any]:

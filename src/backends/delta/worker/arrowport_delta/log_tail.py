@@ -119,7 +119,11 @@ class LogTail:
 
     def _take(self, version: int) -> None:
         mark = self._stat(version)
-        actions = read_commit(self._location, version)
+        try:
+            actions = read_commit(self._location, version)
+        except ValueError as error:
+            # No JSON: opening the table anew says what that means.
+            raise TailBroken from error
         if mark is None or actions is None or any("metaData" in a or "protocol" in a for a in actions):
             raise TailBroken
         for action in actions:
