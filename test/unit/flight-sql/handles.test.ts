@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { NO_PARAMETERS, type PreparedQuery } from '../../../src/core/query.ts';
+import { createHandleTable } from '../../../src/endpoints/flight-sql/handle-table.ts';
+import { createPreparedStatements } from '../../../src/endpoints/flight-sql/prepared-statements.ts';
+
+const missing = { code: 'HANDLE_NOT_FOUND' };
+
+test('a handle finds its value for its caller, until it is taken, idle or one too many', async (t) => {
+  const closed: string[] = [];
+  const table = createHandleTable<string>({
+    what: 'thing',
+    maxHandles: 2,
+    idleMs: 50,
+    close: async (value) => {
+      closed.push(value);
+    },
+    isBusy: (value) => value === 'busy',
+  });
+  t.after(() => table.close());
+  const idle = table.add('idle', 'ann');
+  const busy = table.add('busy', 'ann');
+  assert.throws(() => table.add('third', 'ann'), { code: 'OVERLOADED' });
+  assert.equal(table.find(idle, 'ann'), 'idle');
+  assert.throws(() => table.find(idle, 'bob'), missing);
+  assert.throws(() => table.find(new Uint8Array(16), 'ann'), missing);
+  await sleep(150);
+  assert.throws(() => table.find(idle, 'ann'), missing);
+  assert.deepEqual(closed, ['idle']);
+  assert.equal(table.take(busy, 'ann'), 'busy');
+  assert.throws(() => table.take(busy, 'ann'), missing);
+  assert.equal(table.size, 0);
+});
+
+test('each binding has a handle of its own; the plain handle stands for the latest', async () => {
+  const statements = createPreparedStatements();
+  let isClosed = false;
+  const none = { fields: [], metadata: new Map() };
+  const unused = async () => {
+    throw new Error('This is not asked for here.');
+  };
+  const query: PreparedQuery = {
+    sql: 'select ?',
+    kind: 'query',
+    returnsRows: true,
+    parameterSchema: none,
+    resultSchema: none,
+    describe: unused,
+    execute: unused,
+    executeUpdate: unused,
+    close: async () => {
+      isClosed = true;
+    },
+  };
+  const handle = statements.add({ query, transaction: null }, 'ann');
+  assert.equal(statements.find(handle, 'ann').parameters, null);
+  const bind = (value: number) => statements.bind(handle, { kind: 'values', values: [value] }, 'ann');
+  const first = bind(1);
+  const second = bind(2);
+  assert.deepEqual(statements.find(first, 'ann').parameters, { kind: 'values', values: [1] });
+  assert.deepEqual(statements.find(second, 'ann').parameters, { kind: 'values', values: [2] });
+  assert.deepEqual(statements.find(handle, 'ann').parameters, { kind: 'values', values: [2] });
+  for (let value = 3; value < 10; value++) statements.bind(handle, NO_PARAMETERS, 'ann');
+  assert.throws(() => statements.find(first, 'ann'), missing);
+  await statements.close(second, 'ann');
+  assert.equal(isClosed, true);
+  assert.throws(() => statements.find(handle, 'ann'), missing);
+  await statements.closeAll();
+});
