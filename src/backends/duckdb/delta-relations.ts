@@ -42,6 +42,7 @@ class DeltaRelations implements RelationSource {
   readonly functions: ReadonlySet<string> = new Set([deltaFunction]);
   readonly #options: DeltaRelationsOptions;
   readonly #spool = new DeltaSpool();
+  readonly #versions = new WeakMap<object, Map<string, Promise<number>>>();
   readonly #scans = new WeakMap<Database, Promise<boolean>>();
 
   constructor(options: DeltaRelationsOptions) {
@@ -55,7 +56,7 @@ class DeltaRelations implements RelationSource {
     const source = await this.#options.source();
     const context: DeltaCallContext = { requestId: 'query' };
     const folder = source.folderOf(table);
-    const version = await findVersion(source, table, moment, context);
+    const version = await this.#versionFor(request.statement, source, table, moment, context);
     const { database } = await this.#options.host.open();
     if (folder !== null && (await this.#canScan(database))) {
       return `(SELECT * FROM delta_scan(${quoteText(folder)}, version => ${version}))`;
@@ -93,6 +94,22 @@ class DeltaRelations implements RelationSource {
     if (files.length === 0) return parquetRelation(await write('none'));
     if (files.length === all.length) return parquetRelation(await write('all'));
     return parquetRelation(await write(files.map(({ path }) => path)));
+  }
+
+  /** A statement that names a table twice reads one version of it, whatever is committed meanwhile. */
+  #versionFor(
+    statement: object,
+    source: DeltaSource,
+    table: string,
+    moment: DeltaMoment,
+    context: DeltaCallContext,
+  ): Promise<number> {
+    const versions = this.#versions.get(statement) ?? new Map<string, Promise<number>>();
+    this.#versions.set(statement, versions);
+    const key = JSON.stringify([table, moment]);
+    const version = versions.get(key) ?? findVersion(source, table, moment, context);
+    versions.set(key, version);
+    return version;
   }
 
   /** Whether the delta extension is loaded: it can only be when the database is opened. */

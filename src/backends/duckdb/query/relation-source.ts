@@ -17,6 +17,8 @@ export type RelationRequest = RelationUse &
 
 /** Who names it, and what for. */
 interface RelationUse {
+  /** The same object for all tables that one statement names: they are to be of one moment. */
+  readonly statement: object;
   readonly caller: Caller;
   /** Conditions that the statement puts on its rows, besides others: rows that fail one need not be read. */
   readonly conditions: readonly Condition[];

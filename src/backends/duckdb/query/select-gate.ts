@@ -57,7 +57,14 @@ class SelectGate {
     if (source !== undefined) {
       const { name, node } = call;
       const conditions = findConditions(this.#tree, call.location);
-      const text = await source.resolve({ kind: 'function', name, call: node, caller, conditions });
+      const text = await source.resolve({
+        kind: 'function',
+        name,
+        call: node,
+        caller,
+        conditions,
+        statement: this,
+      });
       this.#replaceCall(call, text);
       return;
     }
@@ -87,7 +94,13 @@ class SelectGate {
     if (source !== undefined) {
       const conditions = findConditions(this.#tree, table.location);
       const { caller } = this.#context;
-      const text = await source.resolve({ kind: 'table', name: table.name, caller, conditions });
+      const text = await source.resolve({
+        kind: 'table',
+        name: table.name,
+        caller,
+        conditions,
+        statement: this,
+      });
       this.#replaceTable(table, text);
       return;
     }
