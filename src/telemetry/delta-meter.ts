@@ -10,6 +10,8 @@ export interface MeteredCommit {
   readonly files: number;
   readonly bytes: number;
   readonly retries: number;
+  /** Whether another load that shares the commit was told with it already. */
+  readonly shared: boolean;
   readonly writeSeconds: number;
   readonly commitSeconds: number;
 }
@@ -60,6 +62,7 @@ export function createDeltaMeter(metrics: Metrics): DeltaMeter {
     committed(commit) {
       stale.add(commit.table);
       metrics.gauge('arrowport_delta_table_version').set({ table: commit.table }, commit.version);
+      if (!commit.shared) metrics.counter('arrowport_delta_commits_total').inc({ outcome: 'committed' });
       metrics.counter('arrowport_delta_batches_flushed_total').inc(commit.batches);
       metrics.counter('arrowport_delta_files_created_total').inc(commit.files);
       metrics.counter('arrowport_delta_bytes_written_total').inc(commit.bytes);
@@ -96,7 +99,6 @@ function createLoadObserver(metrics: Metrics): IngestObserver {
       open.delete(load);
       if (receipt.replayed) return;
       metrics.counter('arrowport_delta_records_written_total').inc(receipt.rows_processed);
-      metrics.counter('arrowport_delta_commits_total').inc({ outcome: 'committed' });
     },
     loadFailed(load, error) {
       if (load.backend !== 'delta') return;

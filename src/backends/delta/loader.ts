@@ -21,6 +21,8 @@ export interface DeltaCommit {
   /** Bytes of the data files; 0 where the engine does not tell. */
   readonly bytes: number;
   readonly retries: number;
+  /** Whether the commit is that of another load as well, which was told with its files and retries. */
+  readonly shared: boolean;
   /** From the begin of the load to its commit. */
   readonly writeSeconds: number;
   readonly commitSeconds: number;
@@ -130,6 +132,7 @@ class DeltaLoad implements Load {
   #report(version: number, info: WireObject, retries: number, commitStartedAt: number): void {
     const { added } = info;
     const figures = isWireObject(added) ? added : {};
+    const shared = numberOf(figures, 'shared') > 0;
     this.#onCommit({
       table: this.#request.route.table.name,
       version,
@@ -137,7 +140,8 @@ class DeltaLoad implements Load {
       batches: this.#batches,
       files: numberOf(figures, 'files'),
       bytes: numberOf(figures, 'bytes'),
-      retries,
+      retries: shared ? 0 : retries,
+      shared,
       writeSeconds: (commitStartedAt - this.#startedAt) / 1000,
       commitSeconds: (performance.now() - commitStartedAt) / 1000,
     });

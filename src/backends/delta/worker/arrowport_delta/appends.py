@@ -310,7 +310,7 @@ def _tell(group: list[Append], committed: Committed, added: dict[str, int] | Non
     for append in group:
         info = {**load_info(committed.info, append.plan.metadata()), "added": added}
         append.outcome = Committed(committed.version, info, replayed=False, retries=committed.retries)
-        added = {"files": 0, "bytes": 0}
+        added = {"files": 0, "bytes": 0, "shared": 1}
 
 
 def _parameters(layout: FileLayout) -> dict[str, str]:
