@@ -38,6 +38,8 @@ export interface SoakReport {
   before: Holdings;
   after: Holdings;
   readonly failures: string[];
+  /** What the server logged of errors that no client brought about, and how often. */
+  readonly logged: Record<string, number>;
 }
 
 const warmUpShare = 0.2;
@@ -68,12 +70,14 @@ export async function runSoak(owner: CleanupOwner, options: SoakOptions): Promis
     before: nothing,
     after: nothing,
     failures: [],
+    logged: {},
   };
   await storm(server, body, crowd, options, options.seconds * warmUpShare, report);
   report.before = await settled(server, options);
   options.onProgress?.(`warm: ${JSON.stringify(report.before)}`);
   await storm(server, body, crowd, options, options.seconds, report);
   report.after = await settled(server, options);
+  countErrors(server, report.logged);
   return report;
 }
 
@@ -130,4 +134,15 @@ async function measure(server: TestServer): Promise<Holdings> {
     inflightBytes: samples.sum('arrowport_inflight_bytes'),
     activeConnections: samples.sum('arrowport_active_connections'),
   };
+}
+
+const clientErrors = /^(CANCELLED|DEADLINE_EXCEEDED|IPC_TRUNCATED|IPC_MALFORMED)$/;
+
+function countErrors(server: TestServer, counts: Record<string, number>): void {
+  for (const line of server.logs()) {
+    if (line['level'] !== 'error' || clientErrors.test(String(line['code']))) continue;
+    const { err } = line as { err?: { message?: string } };
+    const kind = `${line['code'] ?? line['msg']}: ${err?.message ?? ''}`;
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
 }
