@@ -7,11 +7,13 @@ test('whoever waits for a table ends with its client, and holds nobody back afte
   const letGo = await lock.share();
   const gone = new AbortController();
   const excluded = lock.exclude(60_000, gone.signal);
-  const behind = lock.share(gone.signal);
+  const goneBefore = new AbortController();
+  const behind = lock.share(goneBefore.signal);
   const late = lock.share();
+  goneBefore.abort(new Error('the client is gone'));
+  await assert.rejects(behind, /the client is gone/);
   gone.abort(new Error('the client is gone'));
   await assert.rejects(excluded, /the client is gone/);
-  await assert.rejects(behind, /the client is gone/);
   const letGoLate = await late;
   await assert.rejects(lock.share(gone.signal), /the client is gone/);
   letGo();
