@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
 import {
   type ChannelCredentials,
   Client,
@@ -20,7 +22,7 @@ import {
   type SendLoad,
   type SendRequest,
 } from './ingest-send.ts';
-import { type ServerConnection, toUnreachable } from './server-connection.ts';
+import { describeRefusal, type ServerConnection, toUnreachable } from './server-connection.ts';
 
 const doPutPath = '/arrow.flight.protocol.FlightService/DoPut';
 
@@ -34,7 +36,13 @@ export const sendOverFlight: SendLoad = async (request) => {
   const client = new Client(
     `${connection.url.hostname}:${port}`,
     isTls ? createTlsCredentials(connection) : credentials.createInsecure(),
-    { 'grpc.max_send_message_length': -1, 'grpc.max_receive_message_length': -1 },
+    {
+      'grpc.max_send_message_length': -1,
+      'grpc.max_receive_message_length': -1,
+      ...(isTls && isIP(bareHost(connection)) !== 0
+        ? { 'grpc.ssl_target_name_override': NAME_OF_NO_HOST }
+        : {}),
+    },
   );
   const call: PutCall = client.makeBidiStreamRequest(
     doPutPath,
@@ -54,10 +62,21 @@ export const sendOverFlight: SendLoad = async (request) => {
   }
 };
 
-function createTlsCredentials({ tls }: ServerConnection): ChannelCredentials {
+/** An address is no server name of TLS; the gRPC library sends it as one all the same, unless another is given. */
+const NAME_OF_NO_HOST = 'localhost';
+
+function bareHost({ url }: ServerConnection): string {
+  return url.hostname.replace(/^\[|\]$/g, '');
+}
+
+/** The certificate must be for the host of the URL, whatever server name is sent. */
+function createTlsCredentials(connection: ServerConnection): ChannelCredentials {
+  const { tls } = connection;
   const read = (text: string | undefined) => (text === undefined ? null : Buffer.from(text));
   try {
-    return credentials.createSsl(read(tls.ca), read(tls.key), read(tls.cert));
+    return credentials.createSsl(read(tls.ca), read(tls.key), read(tls.cert), {
+      checkServerIdentity: (_name, certificate) => checkServerIdentity(bareHost(connection), certificate),
+    });
   } catch (cause) {
     throw new CliFailure('usage', 'the files of --ca, --cert and --key are no PEM files that fit together', {
       cause,
@@ -159,7 +178,7 @@ class PutExchange {
       grpc_status: status[error.code],
       request_id: first(error.metadata, trailer.requestId),
     };
-    const failure = new CliFailure('refused', `${code}: ${detail}`, { label: 'refused', problem });
+    const failure = new CliFailure('refused', describeRefusal(code, detail), { label: 'refused', problem });
     // What is durable already would be written a second time.
     const isSafe = this.#receipt === undefined || outcome === 'rejected';
     return new SendFailure(

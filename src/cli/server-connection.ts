@@ -156,10 +156,16 @@ export function readJsonAnswer(answer: ServerAnswer, connection: ServerConnectio
 /** A server's problem document as the failure that ends the command. */
 export function toRefused(problem: Problem): CliFailure {
   const detail = problem['detail'] ?? problem['title'] ?? 'the server gave no reason';
-  return new CliFailure('refused', `${String(problem['code'])}: ${String(detail)}`, {
+  return new CliFailure('refused', describeRefusal(String(problem['code']), String(detail)), {
     label: 'refused',
     problem,
   });
+}
+
+/** A refusal in one line; where a token is missing or not good, with the way to give one. */
+export function describeRefusal(code: string, detail: string): string {
+  if (code !== 'UNAUTHENTICATED') return `${code}: ${detail}`;
+  return `${code}: ${detail.replace(/\.$/, '')}: give a good token with ARROWPORT_TOKEN or --token`;
 }
 
 /** What went wrong on the way to a server, as the failure that ends the command. */

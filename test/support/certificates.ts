@@ -17,13 +17,14 @@ export interface TestAuthority {
 export interface IssueOptions {
   readonly commonName?: string;
   readonly dnsNames?: readonly string[];
+  /** IPv4 addresses; the loopback by default. */
+  readonly addresses?: readonly string[];
   readonly notBefore?: Date;
   readonly notAfter?: Date;
 }
 
 const DAY_MS = 86_400_000;
 const ECDSA_SHA256 = sequence(oid([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]));
-const LOOPBACK = Buffer.from([127, 0, 0, 1]);
 
 /** Makes an authority of its own, so that nothing else on the machine trusts it. */
 export function createTestAuthority(commonName = 'Test Authority'): TestAuthority {
@@ -33,9 +34,17 @@ export function createTestAuthority(commonName = 'Test Authority'): TestAuthorit
   const cert = build({ issuer, subject: issuer, publicKey, signer: privateKey, extensions: [isAuthority] });
   return {
     cert,
-    issue({ commonName: subject = 'localhost', dnsNames = ['localhost'], ...validity } = {}) {
+    issue({
+      commonName: subject = 'localhost',
+      dnsNames = ['localhost'],
+      addresses = ['127.0.0.1'],
+      ...validity
+    } = {}) {
       const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-      const names = [...dnsNames.map((dns) => tlv(0x82, Buffer.from(dns))), tlv(0x87, LOOPBACK)];
+      const names = [
+        ...dnsNames.map((dns) => tlv(0x82, Buffer.from(dns))),
+        ...addresses.map((address) => tlv(0x87, Buffer.from(address.split('.').map(Number)))),
+      ];
       const extensions = [extension([0x55, 0x1d, 0x11], sequence(...names))];
       const parts = {
         issuer,

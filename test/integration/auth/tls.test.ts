@@ -193,7 +193,23 @@ test(
     assert.match(flight.stderr, /unknown authority/);
     const wrong = await run(['streams', '--token', 'wrong']);
     assert.equal(wrong.code, 1);
-    assert.match(wrong.stderr, /UNAUTHENTICATED/);
+    const advice =
+      /^refused: UNAUTHENTICATED: The token is not known here: give a good token with ARROWPORT_TOKEN or --token\n$/;
+    assert.match(wrong.stderr, advice);
+    const wrongFlight = await run(['ingest', 'rows', file, '--transport', 'flight', '--token', 'wrong']);
+    assert.equal(wrongFlight.code, 1);
+    assert.match(wrongFlight.stderr, advice);
+    const other = authority.issue({ dnsNames: ['elsewhere'], addresses: [] });
+    writeFileSync(join(server.folder, 'server.pem'), other.cert);
+    writeFileSync(join(server.folder, 'server.key'), other.key);
+    for (let waited = 0; waited < 5000; waited += 100) {
+      if ((await run(['streams'])).code !== 0) break;
+    }
+    for (const transport of ['http', 'flight']) {
+      const elsewhere = await run(['ingest', 'rows', file, '--transport', transport]);
+      assert.equal(elsewhere.code, 3, elsewhere.stderr);
+      assert.match(elsewhere.stderr, /^unreachable: \S+ has a certificate of another name/m);
+    }
     const missing = await run(['streams', '--ca', 'none.pem']);
     assert.equal(missing.code, 2);
     const broken = await run(['streams', '--token', 'two\nlines']);
