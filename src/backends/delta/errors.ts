@@ -4,6 +4,7 @@ import { ArrowportError, type ErrorCode } from '../../errors.ts';
 export type WorkerErrorKind =
   | 'conflict'
   | 'schema_changed'
+  | 'key_taken'
   | 'not_found'
   | 'version_not_found'
   | 'schema'
@@ -36,6 +37,10 @@ const kindTable: Record<WorkerErrorKind, KindRow> = {
   schema_changed: {
     code: 'COMMIT_CONFLICT',
     message: "Another writer changed the table's schema meanwhile; nothing was written.",
+  },
+  key_taken: {
+    code: 'COMMIT_CONFLICT',
+    message: 'A load with the same key was committed meanwhile; send it again for its receipt.',
   },
   not_found: { code: 'TABLE_NOT_FOUND', message: 'There is no such Delta table.' },
   version_not_found: { code: 'VERSION_NOT_FOUND', message: null },
