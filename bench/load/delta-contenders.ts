@@ -15,8 +15,10 @@ type Writer = 'auto' | 'duckdb' | 'delta-rs';
 type Transport = 'flight' | 'http';
 
 const table = 'bench';
-/** More than there are: the warm-up load is as large as the measured one, here and with the peer. */
+/** More than there are: warm-up loads are as large as the measured one, here and with the peer. */
 const allBatches = '1000000';
+/** Loads before the measured one: what is measured are servers that run, not programs that start. */
+const warmUps = '3';
 
 /** Everything that is measured of Delta, in the order in which a round runs it. */
 export const deltaContenders: readonly Contender[] = [
@@ -65,7 +67,7 @@ function writeDeltalake(codec: Codec): Contender {
       const folder = join(makeTempFolder(owner), table);
       const result = await runPythonJson<ClientResult & { peak_bytes: number }>(
         peerScript('write_deltalake.py'),
-        [folder, data[codec]],
+        [folder, data[codec], warmUps],
       );
       await checkRows(result, folder, data, false);
       return { seconds: result.seconds, peakBytes: result.peak_bytes };
@@ -86,12 +88,12 @@ streams: {"*": {delta_options: {writer: ${writer}}}}
 }
 
 function sendFlight(server: TestServer, data: BenchData, codec: Codec): Promise<ClientResult> {
-  const args = [String(server.flightPort), table, data.plain, codec, allBatches];
+  const args = [String(server.flightPort), table, data.plain, codec, allBatches, warmUps];
   return runPythonJson<ClientResult>(peerScript('flight_client.py'), args);
 }
 
 function sendHttp(server: TestServer, data: BenchData, codec: Codec): Promise<ClientResult> {
-  const args = [String(server.port), table, data[codec], data[codec], 'whole'];
+  const args = [String(server.port), table, data[codec], data[codec], warmUps, 'whole'];
   return runPythonJson<ClientResult>(peerScript('http_client.py'), args);
 }
 

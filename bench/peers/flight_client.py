@@ -1,4 +1,4 @@
-"""The Flight client of every server measured: flight_client.py PORT STREAM FILE CODEC WARM_UP_BATCHES.
+"""The Flight client of every server measured: flight_client.py PORT STREAM FILE CODEC WARM_UP_BATCHES [WARM_UPS].
 
 Everything is in memory and the connection is open before the clock starts; it runs from the first write
 to the receipt. Prints {"seconds", "rows"}.
@@ -32,7 +32,8 @@ def main() -> None:
     write_options = pa.ipc.IpcWriteOptions(compression=None if codec == "plain" else codec)
     options = flight.FlightCallOptions(write_options=write_options)
     client = flight.connect(f"grpc://127.0.0.1:{port}")
-    put(client, "warm_up", schema, batches[: int(warm_up)], options)
+    for _ in range(int(sys.argv[6]) if sys.argv[6:] else 1):
+        put(client, "warm_up", schema, batches[: int(warm_up)], options)
     started = time.perf_counter()
     rows = put(client, stream, schema, batches, options)
     print(json.dumps({"seconds": time.perf_counter() - started, "rows": rows}))

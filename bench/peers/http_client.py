@@ -1,4 +1,4 @@
-"""The HTTP client: http_client.py PORT STREAM FILE WARM_UP_FILE [whole].
+"""The HTTP client: http_client.py PORT STREAM FILE WARM_UP_FILE [WARM_UPS [whole]].
 
 Posts an Arrow IPC stream that is in memory, chunked, or whole with its length; the clock runs from the first write to the receipt.
 Prints {"seconds", "rows"}.
@@ -29,10 +29,12 @@ def post(connection, stream: str, body: bytes, whole: bool) -> int:
 
 def main() -> None:
     port, stream, path, warm_up = sys.argv[1:5]
-    whole = sys.argv[5:] == ["whole"]
+    warm_ups = int(sys.argv[5]) if sys.argv[5:] else 1
+    whole = sys.argv[6:] == ["whole"]
     body = Path(path).read_bytes()
     connection = http.client.HTTPConnection("127.0.0.1", int(port), blocksize=1 << 20)
-    post(connection, "warm_up", Path(warm_up).read_bytes(), whole)
+    for _ in range(warm_ups):
+        post(connection, "warm_up", Path(warm_up).read_bytes(), whole)
     started = time.perf_counter()
     rows = post(connection, stream, body, whole)
     print(json.dumps({"seconds": time.perf_counter() - started, "rows": rows}))

@@ -1,6 +1,6 @@
-"""delta-rs in one process, no network: write_deltalake.py TABLE_FOLDER FILE.
+"""delta-rs in one process, no network: write_deltalake.py TABLE_FOLDER FILE WARM_UPS.
 
-Writes an Arrow IPC stream that is in memory with `write_deltalake`, once for warming up and once for the clock.
+Writes an Arrow IPC stream that is in memory with `write_deltalake`, some times for warming up and once for the clock.
 Prints {"seconds", "rows", "peak_bytes"}.
 """
 
@@ -16,10 +16,11 @@ from deltalake import DeltaTable, write_deltalake
 
 
 def main() -> None:
-    table, path = sys.argv[1:3]
+    table, path, warm_ups = sys.argv[1:4]
     body = pa.py_buffer(Path(path).read_bytes())
     warm_up = f"{table}-warm-up"
-    write_deltalake(warm_up, pa.ipc.open_stream(body))
+    for _ in range(int(warm_ups)):
+        write_deltalake(warm_up, pa.ipc.open_stream(body), mode="append")
     shutil.rmtree(warm_up)
     started = time.perf_counter()
     write_deltalake(table, pa.ipc.open_stream(body))
