@@ -24,7 +24,7 @@ const lanesPerRound = 4;
 const loadsPerLane = 4;
 const retryPauseMs = 300;
 const mostRetries = 60;
-const mostStarts = 3;
+const mostStarts = 10;
 
 /** What an answer may say when the server or its worker was killed; anything else contradicts the promise. */
 const expectedRefusals = /BACKEND_UNAVAILABLE|COMMIT_UNKNOWN|COMMIT_CONFLICT|OVERLOADED|SHUTTING_DOWN/;
