@@ -63,12 +63,35 @@ async function showStream(name: string, options: StreamsOptions, host: CliHost):
   host.stdout.write(
     `${bold('stream')}\t${stream}\n${bold('table')}\t${table}\n${bold('backend')}\t${backend}\n${bold('rows')}\t${rows}\n${bold('last load')}\t${lastLoad}\n`,
   );
-  if (answer.schema === null) return;
+  if (answer.schema !== null) {
+    host.stdout.write('\n');
+    writeTable(
+      host.stdout,
+      [{ title: 'column' }, { title: 'type' }, { title: 'nullable' }],
+      answer.schema.map((column) => [column.name, column.type, column.nullable ? 'yes' : 'no']),
+    );
+  }
+  showLoads(answer, host);
+}
+
+/** One load is told above already. */
+function showLoads({ last_loads: loads = [] }: StreamSummary, host: CliHost): void {
+  if (loads.length < 2) return;
   host.stdout.write('\n');
   writeTable(
     host.stdout,
-    [{ title: 'column' }, { title: 'type' }, { title: 'nullable' }],
-    answer.schema.map((column) => [column.name, column.type, column.nullable ? 'yes' : 'no']),
+    [
+      { title: 'committed at' },
+      { title: 'rows', align: 'right' },
+      { title: 'bytes', align: 'right' },
+      { title: 'commit' },
+    ],
+    loads.map(({ committed_at, rows, bytes, commit_id }) => [
+      committed_at,
+      formatCount(host.stdout, rows),
+      formatCount(host.stdout, bytes),
+      commit_id,
+    ]),
   );
 }
 

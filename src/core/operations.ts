@@ -49,6 +49,8 @@ export interface StreamSummary {
   /** Null while there is no table. */
   readonly schema: readonly ColumnDescription[] | null;
   readonly last_load: LastLoad | null;
+  /** Newest first, a few of them; only where one stream is asked for. */
+  readonly last_loads?: readonly LastLoad[];
 }
 
 /** Looks streams and the tables behind them up. */

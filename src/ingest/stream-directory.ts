@@ -14,7 +14,7 @@ export interface ListedTable extends TableDescription {
 /** What a directory looks things up in. */
 export interface StreamDirectoryOptions {
   readonly router: { current(): RouteTable };
-  readonly lastLoads: Pick<LastLoads, 'find'>;
+  readonly lastLoads: Pick<LastLoads, 'find' | 'list'>;
   openBackend(kind: BackendKind): Promise<Backend>;
   /** All tables in DuckDB; empty where DuckDB is not in use. */
   listTables(): Promise<readonly ListedTable[]>;
@@ -63,7 +63,8 @@ export function createStreamDirectory(options: StreamDirectoryOptions): StreamDi
     async find(stream) {
       const route = router.current().resolve(stream);
       const found = await findBehind(openBackend, route);
-      return route.label === null && found === undefined ? undefined : summarize(stream, false, route, found);
+      if (route.label === null && found === undefined) return undefined;
+      return { ...summarize(stream, false, route, found), last_loads: lastLoads.list(stream) };
     },
   };
 }

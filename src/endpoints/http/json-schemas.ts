@@ -81,18 +81,28 @@ const lastLoad = describeObject('LastLoad', 'The last committed load of a stream
   committed_at: { ...text, format: 'date-time' },
 });
 
-const streamSummary = describeObject('Stream', 'A stream and the table behind it.', {
-  stream: { ...text, description: "The stream's name, or the pattern of a pattern route." },
-  pattern: { type: 'boolean' },
-  table: text,
-  storage_backend: backend,
-  row_count: { type: ['integer', 'null'], minimum: 0, description: 'Null while there is no table.' },
-  schema: {
-    oneOf: [{ type: 'array', items: { $ref: 'Column#' } }, { type: 'null' }],
-    description: 'Null while there is no table.',
+const streamSummary = describeObject(
+  'Stream',
+  'A stream and the table behind it.',
+  {
+    stream: { ...text, description: "The stream's name, or the pattern of a pattern route." },
+    pattern: { type: 'boolean' },
+    table: text,
+    storage_backend: backend,
+    row_count: { type: ['integer', 'null'], minimum: 0, description: 'Null while there is no table.' },
+    schema: {
+      oneOf: [{ type: 'array', items: { $ref: 'Column#' } }, { type: 'null' }],
+      description: 'Null while there is no table.',
+    },
+    last_load: { oneOf: [{ $ref: 'LastLoad#' }, { type: 'null' }] },
+    last_loads: {
+      type: 'array',
+      items: { $ref: 'LastLoad#' },
+      description: 'The latest ten loads, newest first; where one stream is asked for.',
+    },
   },
-  last_load: { oneOf: [{ $ref: 'LastLoad#' }, { type: 'null' }] },
-});
+  ['last_loads'],
+);
 
 const streamList = describeObject(
   'StreamList',
