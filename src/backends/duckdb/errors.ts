@@ -13,6 +13,8 @@ interface Rule {
 
 const diskFull =
   /^(IO Error|TransactionContext Error: Failed to commit): .*(No space left on device|Disk quota exceeded)/i;
+const outOfMemory =
+  /^Out of Memory Error|^TransactionContext Error: Failed to commit: (?!.*has been invalidated).*(failed to (allocate|pin|offload)|could not (allocate|pin))/i;
 const invalidated = /^(FATAL|INTERNAL) Error|has been invalidated/i;
 
 const rules: readonly Rule[] = [
@@ -62,7 +64,7 @@ const rules: readonly Rule[] = [
     code: 'BACKEND_UNAVAILABLE',
     text: 'The disk for temporary files of the database is full: free some of it, and loads work again.',
   },
-  { pattern: /^Out of Memory Error/, code: 'OVERLOADED', text: 'DuckDB has no memory left for this load.' },
+  { pattern: outOfMemory, code: 'OVERLOADED', text: 'DuckDB has no memory left for this load.' },
   {
     pattern: diskFull,
     code: 'BACKEND_UNAVAILABLE',
@@ -109,7 +111,7 @@ export function isDiskFull(thrown: unknown): boolean {
 
 /** Whether DuckDB ran into its memory limit. */
 export function isOutOfMemory(thrown: unknown): boolean {
-  return thrown instanceof Error && /^Out of Memory Error/.test(thrown.message);
+  return thrown instanceof Error && outOfMemory.test(thrown.message);
 }
 
 /** Whether DuckDB says that a table or schema is not there. */

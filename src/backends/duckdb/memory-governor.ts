@@ -9,6 +9,7 @@ const workingFactor = 2;
 const shareOfMachine = 0.8;
 const raiseFactor = 4;
 const restAfterMs = 2_000;
+const retryRestMs = 5_000;
 /** Loads that run out of memory within this time are one squeeze, and raise the floor once. */
 const squeezeMs = 5_000;
 /** How long a raised floor is held: for ever, DuckDB would in time fill it with what it has written. */
@@ -48,9 +49,7 @@ export class MemoryGovernor {
   release(load: object): void {
     this.#needs.delete(load);
     if (this.#needs.size > 0 || this.#limit === this.#floor) return;
-    clearTimeout(this.#resting);
-    this.#resting = setTimeout(() => void this.#adjust().catch(() => undefined), restAfterMs);
-    this.#resting.unref();
+    this.#restLater(restAfterMs);
   }
 
   /**
@@ -71,6 +70,12 @@ export class MemoryGovernor {
     clearTimeout(this.#lowering);
   }
 
+  #restLater(afterMs: number): void {
+    clearTimeout(this.#resting);
+    this.#resting = setTimeout(() => void this.#adjust().catch(() => undefined), afterMs);
+    this.#resting.unref();
+  }
+
   #lowerLater(): void {
     clearTimeout(this.#lowering);
     this.#lowering = setTimeout(() => {
@@ -88,8 +93,14 @@ export class MemoryGovernor {
       wanted = Math.min(wanted, this.#ceiling);
       const mayShrink = shrink || this.#needs.size === 0;
       if (wanted > this.#limit || (mayShrink && wanted < this.#limit)) {
-        await this.#setLimit(wanted);
-        this.#limit = wanted;
+        try {
+          await this.#setLimit(wanted);
+          this.#limit = wanted;
+        } catch (thrown) {
+          // DuckDB lowers its limit only to what it can put away now; that grows with its next checkpoint.
+          if (wanted < this.#limit) this.#restLater(retryRestMs);
+          throw thrown;
+        }
       }
     });
     this.#turn = next.catch(() => undefined);

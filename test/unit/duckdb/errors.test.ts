@@ -43,3 +43,10 @@ test('a database that is given up is known by each of the ways to say so', () =>
     assert.equal(isInvalidated(new Error(message)), true, message);
   assert.equal(isInvalidated(new Error('IO Error: Could not read from file')), false);
 });
+
+test('a COMMIT that ran out of memory was rolled back, and may be tried again', () => {
+  const error = atCommit(
+    'TransactionContext Error: Failed to commit: failed to allocate data of size 256.0 KiB (192.0 MiB/192.0 MiB used)',
+  );
+  assert.equal(error.code, 'OVERLOADED');
+});
