@@ -24,20 +24,24 @@ const events = {
 };
 
 const startServer: typeof startIngestServer = (owner) =>
-  startIngestServer(owner, (request, response) => {
-    if (request.url === '/streams') answer(response, 200, { streams: [sensors, events] });
-    else if (request.url === '/streams/sensors') answer(response, 200, sensors);
-    else {
-      const problem = {
-        title: 'There is no such stream',
-        status: 404,
-        code: 'TABLE_NOT_FOUND',
-        detail: 'none.',
-      };
-      answer(response, 404, problem);
-    }
-    return true;
-  });
+  startIngestServer(
+    owner,
+    (request, response) => {
+      if (request.url === '/streams') answer(response, 200, { streams: [sensors, events] });
+      else if (request.url === '/streams/sensors') answer(response, 200, sensors);
+      else {
+        const problem = {
+          title: 'There is no such stream',
+          status: 404,
+          code: 'TABLE_NOT_FOUND',
+          detail: 'none.',
+        };
+        answer(response, 404, problem);
+      }
+      return true;
+    },
+    true,
+  );
 
 test('streams lists streams as tab-separated lines away from a terminal', async (t) => {
   const { url } = await startServer(t);
