@@ -6,7 +6,6 @@ import { ArrowportError } from '../errors.ts';
 import { malformed } from './ipc-error.ts';
 import { checkLz4Frame } from './lz4-frame.ts';
 import type { UnfoldingBudget } from './unfolding-budget.ts';
-import { checkZstdFrames } from './zstd-frames.ts';
 
 const EMPTY = new Uint8Array(0);
 const PREFIX_BYTES = 8;
@@ -53,21 +52,6 @@ export function declaredBytes({ header, body }: IpcMessage): number {
     bytes += header.codec === null ? length : readPiece(body, offset, length).length;
   }
   return bytes;
-}
-
-/**
- * Throws IPC_MALFORMED when a compressed buffer may unfold to much more than it declares: for whoever hands a message
- * to a decoder that takes what memory a frame asks for.
- */
-export function requireHonestFrames({ header, body }: IpcMessage): void {
-  const { codec } = header;
-  if (codec === null) return;
-  for (const { offset, length } of header.buffers) {
-    const piece = readPiece(body, offset, length);
-    if (piece.raw || piece.length === 0) continue;
-    if (codec === 'zstd') checkZstdFrames(piece.bytes, piece.length);
-    else checkLz4Frame(piece.bytes, piece.length);
-  }
 }
 
 function readDeclared(body: Uint8Array, offset: number): number {

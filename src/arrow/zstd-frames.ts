@@ -1,10 +1,7 @@
-import { malformed } from './ipc-error.ts';
-
 const FRAME_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
 const DICTIONARY_ID_BYTES = [0, 1, 2, 4] as const;
 const CONTENT_SIZE_BYTES = [0, 2, 4, 8] as const;
-const RAW_BLOCK = 0;
 const RLE_BLOCK = 1;
 
 type Phase = 'frame' | 'block' | 'skippable' | 'unknown';
@@ -82,36 +79,6 @@ export class ZstdFrameCutter {
     this.#isLast = (header & 1) === 1;
     if (this.#isLast && this.#hasChecksum) this.#skip += 4;
     this.#expect('block', 3);
-  }
-}
-
-/** What a block unfolds to at most. */
-const MAX_BLOCK_BYTES = 128 * 1024;
-/** A frame that was flushed often has many small blocks, of which each might be a large one. */
-const SLACK_BYTES = 4 * 1024 * 1024;
-
-/**
- * Throws IPC_MALFORMED when zstd frames may unfold to much more than `declared` bytes, by their block headers alone.
- * What is damaged in another way is for the decoder to find.
- */
-export function checkZstdFrames(bytes: Uint8Array, declared: number): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const allowed = declared * 2 + SLACK_BYTES;
-  let bound = 0;
-  let position = 0;
-  while (position + 5 <= bytes.byteLength && view.getUint32(position, true) === FRAME_MAGIC) {
-    const descriptor = view.getUint8(position + 4);
-    position += frameHeaderBytes(descriptor);
-    for (let isLast = false; !isLast && position + 3 <= bytes.byteLength; ) {
-      const header = view.getUint16(position, true) | (view.getUint8(position + 2) << 16);
-      const size = header >> 3;
-      const type = (header >> 1) & 3;
-      isLast = (header & 1) === 1;
-      bound += type === RAW_BLOCK || type === RLE_BLOCK ? size : MAX_BLOCK_BYTES;
-      if (bound > allowed) throw malformed('A compressed buffer may unfold to far more than it declares.');
-      position += 3 + (type === RLE_BLOCK ? 1 : size);
-    }
-    if ((descriptor & 4) !== 0) position += 4;
   }
 }
 

@@ -29,8 +29,6 @@ export interface Place {
   readonly allocator: BodyAllocator;
   /** What the load holds. */
   readonly memory: LoadMemory;
-  /** Most bytes that the Delta worker is taken to hold for one load. */
-  readonly workerShareBytes: number;
   /** Says whether the load waits for its client at the moment. */
   setReceiving(isReceiving: boolean): void;
   /** Whether a load waits for memory: whoever gathers should hand on instead. */
@@ -60,8 +58,6 @@ const SLOW_MEMORY_MS = 8000;
 const SLOW_PLACE_MS = 60_000;
 const RETRY_AFTER_MS = 1000;
 const RETRY_ELSEWHERE_MS = 5000;
-/** What the worker gathers, decodes ahead and encodes of one load. */
-const WORKER_SHARE_BYTES = 64 * 1024 * 1024;
 
 /** Makes the admission of one server. */
 export function createAdmission(options: AdmissionOptions): Admission {
@@ -100,8 +96,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       const wait = places.take(1, { signal, waitMs: beginWaitMs, refuse: refusePlace });
       if (wait !== null) slow.watch();
       await wait;
-      const workerShareBytes = Math.min(WORKER_SHARE_BYTES, Math.ceil(maxInflightBytes / 4));
-      return new LoadPlace(memory, slow, { signal, end, workerShareBytes, giveBack: () => places.give(1) });
+      return new LoadPlace(memory, slow, { signal, end, giveBack: () => places.give(1) });
     },
     setDraining() {
       draining = true;
@@ -118,13 +113,11 @@ export function createAdmission(options: AdmissionOptions): Admission {
 interface LoadPlaceOptions {
   readonly signal: AbortSignal;
   readonly end: ((error: ArrowportError) => void) | undefined;
-  readonly workerShareBytes: number;
   giveBack(): void;
 }
 
 class LoadPlace implements Place {
   readonly memory: LoadMemory;
-  readonly workerShareBytes: number;
   readonly #shared: BodyMemory;
   readonly #slow: SlowLoads;
   readonly #options: LoadPlaceOptions;
@@ -136,7 +129,6 @@ class LoadPlace implements Place {
     this.#shared = shared;
     this.#slow = slow;
     this.#options = options;
-    this.workerShareBytes = options.workerShareBytes;
     this.memory = shared.open(options.signal);
     if (options.end !== undefined) slow.add(this);
   }

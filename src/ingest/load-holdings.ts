@@ -1,4 +1,4 @@
-import { declaredBytes, requireHonestFrames } from '../arrow/body-compression.ts';
+import { declaredBytes } from '../arrow/body-compression.ts';
 import { unfoldedTooLarge } from '../arrow/ipc-error.ts';
 import { admitRatio } from '../arrow/unfolding-budget.ts';
 import type { DictionaryBatchMessage, IpcLimits, IpcMessage } from '../core/ipc-message.ts';
@@ -8,22 +8,18 @@ import type { LoadMemory } from './load-memory.ts';
 export interface LoadHoldings {
   /**
    * Counts what a message unfolds to, before anyone unfolds it, and returns the message as a backend may own it: what
-   * is counted ends with its release; of a dictionary with the load; of what the worker has taken when the worker must
-   * have got on, at the latest with {@link endPart}. Throws OVERLOADED; the message is the caller's then.
+   * is counted ends with its release; of a dictionary with the load. Throws OVERLOADED, and DECOMPRESSED_TOO_LARGE and
+   * IPC_MALFORMED for what should not be unfolded; the message is the caller's then.
    */
   cover(message: IpcMessage): Promise<IpcMessage> | IpcMessage;
-  /** The worker has given back what it held: the transaction is over. */
-  endPart(): void;
   /** Ends all that is counted. */
   close(): void;
 }
 
-/** Where a load's messages go. */
+/** What the holdings of a load are counted against. */
 export interface LoadHoldingsOptions {
   readonly memory: LoadMemory;
   readonly limits: IpcLimits;
-  /** Most bytes that the worker keeps of one load; null where this process writes the rows. */
-  readonly workerShareBytes: number | null;
   /** Bytes of the stream that came over the wire, where those of its messages are unfolded already. */
   readonly wireBytes: (() => number) | undefined;
 }
@@ -33,17 +29,9 @@ export function createLoadHoldings(options: LoadHoldingsOptions): LoadHoldings {
   return new Holdings(options);
 }
 
-interface Share {
-  readonly bytes: number;
-  end(): void;
-}
-
 class Holdings implements LoadHoldings {
   readonly #options: LoadHoldingsOptions;
   readonly #dictionaries = new Map<bigint, (() => void)[]>();
-  /** What the worker is taken to hold, oldest first. */
-  #shares: Share[] = [];
-  #shareBytes = 0;
   #input = 0;
   #output = 0;
 
@@ -52,27 +40,17 @@ class Holdings implements LoadHoldings {
   }
 
   cover(message: IpcMessage): Promise<IpcMessage> | IpcMessage {
-    const { workerShareBytes, memory } = this.#options;
-    const isWorkers = workerShareBytes !== null;
-    // What DuckDB reads where it was received is counted already.
-    if (message.kind === 'record-batch' && message.header.codec === null && !isWorkers) return message;
+    // What is read where it was received is counted already.
+    if (message.kind === 'record-batch' && message.header.codec === null) return message;
     const bytes = declaredBytes(message);
     this.#admit(message, bytes);
     if (bytes === 0) return message;
-    if (isWorkers) requireHonestFrames(message);
-    const taken = memory.unfold(bytes);
-    const use = (end: () => void) => this.#use(message, bytes, end);
+    const taken = this.#options.memory.unfold(bytes);
+    const use = (end: () => void) => this.#use(message, end);
     return typeof taken === 'function' ? use(taken) : taken.then(use);
   }
 
-  endPart(): void {
-    for (const share of this.#shares) share.end();
-    this.#shares = [];
-    this.#shareBytes = 0;
-  }
-
   close(): void {
-    this.endPart();
     for (const end of [...this.#dictionaries.values()].flat()) end();
     this.#dictionaries.clear();
   }
@@ -87,8 +65,7 @@ class Holdings implements LoadHoldings {
     admitRatio('The stream', wireBytes?.() ?? this.#input, this.#output, limits);
   }
 
-  #use(message: IpcMessage, bytes: number, end: () => void): IpcMessage {
-    if (this.#options.workerShareBytes !== null) return releasedWith(message, () => this.#share(bytes, end));
+  #use(message: IpcMessage, end: () => void): IpcMessage {
     if (message.kind === 'record-batch') return releasedWith(message, end);
     this.#keep(message, end);
     return message;
@@ -98,18 +75,6 @@ class Holdings implements LoadHoldings {
     const before = this.#dictionaries.get(id) ?? [];
     this.#dictionaries.set(id, isDelta ? [...before, end] : [end]);
     if (!isDelta) for (const ended of before) ended();
-  }
-
-  #share(bytes: number, end: () => void): void {
-    this.#shares.push({ bytes, end });
-    this.#shareBytes += bytes;
-    const most = this.#options.workerShareBytes ?? 0;
-    while (this.#shareBytes > most) {
-      const oldest = this.#shares.shift();
-      if (oldest === undefined) return;
-      this.#shareBytes -= oldest.bytes;
-      oldest.end();
-    }
   }
 }
 

@@ -66,7 +66,6 @@ class LoadSession {
     this.#holdings = createLoadHoldings({
       memory: place.memory,
       limits,
-      workerShareBytes: this.#route.backend === 'delta' ? place.workerShareBytes : null,
       wireBytes: options.request.wireBytes,
     });
     this.#policy = options.request.onPartialCommit === undefined ? null : this.#route.commit;
@@ -227,7 +226,7 @@ class LoadSession {
     const part = this.#part;
     if (this.#policy !== null && load.replays !== undefined) await refuseShorter(load, load.replays, part);
     const commitStart = performance.now();
-    const result = await commitOrAbort(load).finally(() => this.#holdings.endPart());
+    const result = await commitOrAbort(load);
     const now = performance.now();
     if (this.#options.plan.options.mode !== 'merge') checkRows(result, part);
     this.#total.rows += result.rows;

@@ -1,5 +1,6 @@
 import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { declaredBytes } from '../../arrow/body-compression.ts';
 import type { LoadRequest } from '../../core/backend.ts';
 import type { IpcLimits, IpcMessage } from '../../core/ipc-message.ts';
 import type { ParquetLoad, ParquetWriter } from '../../core/parquet-writer.ts';
@@ -11,6 +12,7 @@ import { frameMessage } from './ipc-framing.ts';
 import { createMessageChecker, type MessageChecker } from './message-checker.ts';
 import type { WireObject } from './wire-values.ts';
 import type { LoadStream, TableLocation } from './worker-client.ts';
+import { createWorkerShare, type WorkerShare } from './worker-share.ts';
 
 /** How a load's rows get into the table's files, and those into its log. */
 export interface LoadWay {
@@ -65,6 +67,7 @@ class WorkerWay implements LoadWay {
   readonly #stream: LoadStream;
   readonly #schemaMetadata: Uint8Array;
   readonly #checker: MessageChecker;
+  readonly #share: WorkerShare;
   #begun = false;
   /** The message before, on its way into the socket while the next one is received and checked. */
   #sending: Promise<void> = Promise.resolve();
@@ -73,6 +76,7 @@ class WorkerWay implements LoadWay {
     this.#stream = stream;
     this.#schemaMetadata = request.schemaMetadata;
     this.#checker = createMessageChecker(request, limits);
+    this.#share = createWorkerShare(request.holdMemory);
   }
 
   async write(message: IpcMessage): Promise<void> {
@@ -85,7 +89,9 @@ class WorkerWay implements LoadWay {
       throw error;
     }
     const sending = this.#stream.send(frameMessage(message.metadata, message.body));
-    this.#sending = sending.finally(() => message.release());
+    this.#sending = sending
+      .then(() => this.#share.add(declaredBytes(message)))
+      .finally(() => message.release());
     // It is awaited with the next message or at the end, and may fail before.
     this.#sending.catch(() => undefined);
   }
@@ -95,12 +101,17 @@ class WorkerWay implements LoadWay {
   async finish(meta: WireObject): Promise<WireObject> {
     await this.#begin();
     await this.#sending;
-    return this.#stream.finish(meta);
+    try {
+      return await this.#stream.finish(meta);
+    } finally {
+      this.#share.end();
+    }
   }
 
   async abort(): Promise<void> {
     await this.#stream.abort();
     await this.#sending.catch(() => undefined);
+    this.#share.end();
   }
 
   async #begin(): Promise<void> {
