@@ -10,6 +10,7 @@ import { ArrowportError } from '../errors.ts';
 import {
   cannotGoOn,
   commitLoad,
+  hasFewer,
   isRemembered,
   type MigrationOutcome,
   type OpenMigration,
@@ -117,7 +118,7 @@ class DeltaMigration {
     snapshot: TableSnapshot,
     isResumed: boolean,
   ): Promise<MigrationOutcome | null> {
-    const { context, names } = this.#migration;
+    const { context, names, request } = this.#migration;
     const parts = this.#source.hasRowIds ? Math.max(1, Math.ceil((snapshot.lastRow + 1) / plan.partRows)) : 1;
     const found = { rows: 0, rows_resumed: 0, already_done: true, parts, version: null as number | null };
     for (let part = 0; part < parts; part += 1) {
@@ -145,6 +146,9 @@ class DeltaMigration {
         cause: new Error(`${found.rows} rows were copied of ${snapshot.rows}`),
       });
     }
+    // Keys outlive rows that somebody has deleted since.
+    if (found.rows_resumed > 0 && (await this.#countTargetRows()) < found.rows)
+      throw hasFewer(describeEnd(request.target));
     await this.#stores.journal.finish(...names);
     return found;
   }

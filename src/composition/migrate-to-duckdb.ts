@@ -10,6 +10,7 @@ import { DUCKDB_TYPE_KEY, describeEnd } from '../core/migration.ts';
 import { ArrowportError } from '../errors.ts';
 import {
   commitLoad,
+  hasFewer,
   isRemembered,
   type MigrationOutcome,
   type OpenMigration,
@@ -60,9 +61,12 @@ class DuckDbMigration {
     if (previous?.isDone === true) {
       const parts = await delta.parts.list(deltaTable, this.#partsOf(previous.plan), context);
       const rows = parts.reduce((sum, count) => sum + count, 0);
+      if (((await this.#stores.countRows(duckdbTable)) ?? 0) < rows)
+        throw hasFewer(describeEnd(request.target));
       return { rows, rows_resumed: rows, already_done: true, parts: 0, version: previous.plan.version };
     }
-    const plan = previous?.plan ?? (await this.#start(wanted));
+    await this.#refuseRows();
+    const plan = previous?.plan ?? this.#plan(wanted);
     await this.#stores.journal.begin(...names, plan);
     const staged = await this.#stores.openImport(duckdbTable, plan.runId);
     const stop = () => staged.interrupt();
@@ -84,20 +88,22 @@ class DuckDbMigration {
     if (!isDone) {
       // A version that was named by nobody stays the one that the first run found.
       const isSame = request.version === null || request.version === plan.version;
-      return isSame && plan.existing === request.existing && isRemembered(entry, retentionHours)
-        ? { plan, isDone }
-        : null;
+      const canGoOn = isSame && plan.existing === request.existing && isRemembered(entry, retentionHours);
+      // Without the table that its rows were gathered in there is nothing to go on with, whatever the keys say.
+      return canGoOn && (await this.#stores.hasStage(duckdbTable, plan.runId)) ? { plan, isDone } : null;
     }
     const isThere = ((await this.#stores.countRows(duckdbTable)) ?? 0) > 0;
     return request.existing !== 'overwrite' && plan.version === wanted && isThere ? { plan, isDone } : null;
   }
 
-  async #start(version: number): Promise<MigrationPlan> {
+  async #refuseRows(): Promise<void> {
     const { request, duckdbTable } = this.#migration;
-    const rows = await this.#stores.countRows(duckdbTable);
-    if (request.existing === 'refuse' && (rows ?? 0) > 0)
-      throw targetHasRows(describeEnd(request.target), '');
-    const { existing, partRows } = request;
+    if (request.existing !== 'refuse' || ((await this.#stores.countRows(duckdbTable)) ?? 0) === 0) return;
+    throw targetHasRows(describeEnd(request.target), '');
+  }
+
+  #plan(version: number): MigrationPlan {
+    const { existing, partRows } = this.#migration.request;
     return { runId: newRunId(), existing, partRows, digest: null, lastRow: null, version };
   }
 
@@ -120,17 +126,21 @@ class DuckDbMigration {
       if (load.replays !== undefined) found.rows_resumed += rows;
       context.onProgress({ phase: 'copying', rows: found.rows, total });
     }
-    if (found.rows !== total) {
-      throw new ArrowportError('INTERNAL', 'The copied rows are not as many as those of the table.', {
-        cause: new Error(`${found.rows} rows were copied of ${total}`),
-      });
-    }
+    await this.#checkStage(staged, total);
     context.onProgress({ phase: 'finishing', rows: found.rows, total });
     context.signal.throwIfAborted();
-    await staged.finish(plan.existing === 'overwrite', (connection) =>
-      this.#stores.journal.finish(...names, connection),
-    );
+    await staged.finish(plan.existing, (connection) => this.#stores.journal.finish(...names, connection));
     return { ...found, already_done: false, parts: parts.length, version: plan.version };
+  }
+
+  /** Keys outlive rows that somebody has deleted since: what is not whole is begun again by the next run. */
+  async #checkStage(staged: TableImport, total: number): Promise<void> {
+    if ((await this.#stores.countRows(staged.stage)) === total) return;
+    await staged.discard();
+    throw new ArrowportError(
+      'COMMIT_CONFLICT',
+      'The gathered rows are not all there any more: run it again.',
+    );
   }
 
   async #copyPart(

@@ -43,6 +43,14 @@ export function cannotGoOn(target: string, why: string): ArrowportError {
   );
 }
 
+/** The refusal of a migration that was done, of which the target has not all rows any more. */
+export function hasFewer(target: string): ArrowportError {
+  return new ArrowportError(
+    'TABLE_EXISTS',
+    `${target} had these rows, and has fewer now: copy them again with --overwrite.`,
+  );
+}
+
 /** The refusal of a run that is asked for another thing than the one that it would go on with. */
 export function otherMode(target: string, existing: 'refuse' | 'append' | 'overwrite'): ArrowportError {
   const begun = existing === 'refuse' ? 'without --append' : `with --${existing}`;

@@ -4,7 +4,7 @@ import { quoteIdentifier } from './identifier.ts';
 import { MigrationJournal } from './migration-journal.ts';
 import type { TableCatalog } from './table-catalog.ts';
 import { openTableExport, type TableExport } from './table-export.ts';
-import { countRows, dropOtherStages, openTableImport, type TableImport } from './table-import.ts';
+import { countRows, dropOtherStages, openTableImport, stageOf, type TableImport } from './table-import.ts';
 
 /** What migrations need of the database. */
 export interface DuckDbMigrations {
@@ -13,6 +13,8 @@ export interface DuckDbMigrations {
   openExport(table: TableName): Promise<TableExport>;
   /** Drops what other runs gathered for the table and did not finish. */
   openImport(target: TableName, runId: string): Promise<TableImport>;
+  /** Whether a run has gathered rows for the table. */
+  hasStage(target: TableName, runId: string): Promise<boolean>;
   /** Undefined where there is no such table. */
   countRows(table: TableName): Promise<number | undefined>;
   /** Writes out what changed, so that row ids stay as they are; left out where other work is under way. */
@@ -30,6 +32,7 @@ export async function openMigrations(database: Database, catalog: TableCatalog):
       await dropOtherStages(database, target, runId);
       return openTableImport(database, catalog, target, runId);
     },
+    hasStage: async (target, runId) => (await countRows(database, stageOf(target, runId))) !== undefined,
     countRows: (table) => countRows(database, table),
     async settle() {
       const connection = await database.connect();

@@ -1,4 +1,5 @@
 import { type DuckDBConnection, type DuckDBType, VARCHAR } from '@duckdb/node-api';
+import type { ExistingRows } from '../../core/migration.ts';
 import { describeTable, type TableName } from '../../core/route.ts';
 import { ArrowportError } from '../../errors.ts';
 import { fitsInto } from './column-types.ts';
@@ -21,10 +22,10 @@ export interface TableImport {
    */
   check(types: ReadonlyMap<string, string>): Promise<void>;
   /**
-   * Moves the rows into their table, in one transaction with what `also` does; `replace` takes the place of the rows
-   * that are there. Throws SCHEMA_MISMATCH, COMMIT_CONFLICT.
+   * Moves the rows into their table, in one transaction with what `also` does. Throws SCHEMA_MISMATCH,
+   * COMMIT_CONFLICT, and TABLE_EXISTS where the table has got rows and they are to be refused.
    */
-  finish(replace: boolean, also: (connection: DuckDBConnection) => Promise<void>): Promise<void>;
+  finish(existing: ExistingRows, also: (connection: DuckDBConnection) => Promise<void>): Promise<void>;
   /** Drops what was gathered. */
   discard(): Promise<void>;
   interrupt(): void;
@@ -48,6 +49,11 @@ export async function openTableImport(
   const connection = await database.connect();
   await connection.run("SET TimeZone = 'UTC'");
   return new DatabaseImport(database, connection, catalog, target, runId);
+}
+
+/** The table that a run gathers rows in. */
+export function stageOf(target: TableName, runId: string): TableName {
+  return { schema: target.schema, name: `${target.name}.migrating-${runId}` };
 }
 
 /** The rows of a table; undefined where there is none. */
@@ -85,7 +91,7 @@ class DatabaseImport implements TableImport {
     this.#connection = connection;
     this.#catalog = catalog;
     this.#target = target;
-    this.stage = { schema: target.schema, name: `${target.name}.migrating-${runId}` };
+    this.stage = stageOf(target, runId);
     this.#targetSql = qualifiedName(database.catalog, target);
     this.#stageSql = qualifiedName(database.catalog, this.stage);
   }
@@ -102,13 +108,13 @@ class DatabaseImport implements TableImport {
     if (target !== undefined) this.#compare(target);
   }
 
-  async finish(replace: boolean, also: (connection: DuckDBConnection) => Promise<void>): Promise<void> {
+  async finish(existing: ExistingRows, also: (connection: DuckDBConnection) => Promise<void>): Promise<void> {
     const entry = this.#catalog.entry(this.#target);
     const unlock = await entry.lock.exclude(lockPatienceMs);
     try {
       await this.#run('BEGIN');
       try {
-        await this.#move(replace);
+        await this.#move(existing);
         await also(this.#connection);
       } catch (thrown) {
         await this.#connection.run('ROLLBACK').catch(() => undefined);
@@ -135,8 +141,14 @@ class DatabaseImport implements TableImport {
     this.#connection.closeSync();
   }
 
-  async #move(replace: boolean): Promise<void> {
+  async #move(existing: ExistingRows): Promise<void> {
     const target = await this.#describe(this.#targetSql);
+    if (target !== undefined && existing === 'refuse' && (await this.#count(this.#targetSql)) > 0) {
+      throw new ArrowportError(
+        'TABLE_EXISTS',
+        `The table ${JSON.stringify(describeTable(this.#target))} has got rows meanwhile: give --append or --overwrite.`,
+      );
+    }
     if (target === undefined) {
       for (const { name, type, isRestored } of this.#columns) {
         if (!isRestored) continue;
@@ -149,7 +161,7 @@ class DatabaseImport implements TableImport {
       return;
     }
     this.#compare(target);
-    if (replace) await this.#run(`DELETE FROM ${this.#targetSql}`);
+    if (existing === 'overwrite') await this.#run(`DELETE FROM ${this.#targetSql}`);
     const names = this.#columns.map(({ name }) => quoteIdentifier(name));
     const values = this.#columns.map(({ name, type, isRestored }) =>
       isRestored ? `CAST(${quoteIdentifier(name)} AS ${typeText(type)})` : quoteIdentifier(name),
@@ -158,6 +170,11 @@ class DatabaseImport implements TableImport {
       `INSERT INTO ${this.#targetSql} (${names.join(', ')}) SELECT ${values.join(', ')} FROM ${this.#stageSql}`,
     );
     await this.#run(`DROP TABLE ${this.#stageSql}`);
+  }
+
+  async #count(table: string): Promise<number> {
+    const result = await this.#connection.runAndReadAll(`SELECT count(*) FROM ${table}`);
+    return Number(result.getRows()[0]?.[0]);
   }
 
   /** The type that a column had in DuckDB, where it still is what became of that type in Delta. */

@@ -204,6 +204,43 @@ test('a migration from Delta that was killed goes on where it ended', { skip }, 
   assert.match((await run(...args)).stdout, /^already done/);
 });
 
+test('rows that were taken away after they had been copied are missed, and copied again', {
+  skip,
+}, async (t) => {
+  const { folder, db, done, run, same } = await openFolder(t, 100_000);
+  const duckdb = (sql: string) =>
+    runPythonJson(
+      `import duckdb, sys; c = duckdb.connect(sys.argv[1]); c.execute(sys.argv[2]); c.close(); print(1)`,
+      [db, sql],
+    );
+  await done('duckdb:sales.orders', 'delta:orders', '--part-rows', '20000');
+  const size = () => statSync(db).size + (existsSync(`${db}.wal`) ? statSync(`${db}.wal`).size : 0);
+  const start = size();
+  const back = ['delta:orders', 'duckdb:copy', '--part-rows', '20000'];
+  await killHalfWay(folder, back, () => size() > start + 4_000_000);
+  const stage = await runPythonJson<string>(
+    `import duckdb, json, sys; print(json.dumps(duckdb.connect(sys.argv[1]).execute("select table_name from duckdb_tables() where table_name like '%migrating%'").fetchone()[0]))`,
+    [db],
+  );
+  await duckdb(`delete from "${stage}" where id % 2 = 0`);
+  assert.match((await run(...back)).stderr, /^refused: COMMIT_CONFLICT: /);
+  await duckdb('create table copy as select * from sales.orders limit 3');
+  assert.match((await run(...back)).stderr, /^refused: TABLE_EXISTS: /);
+  await duckdb('delete from copy');
+  const again = await done(...back);
+  assert.deepEqual([again.rows, again.rows_resumed], [99_900, 0]);
+  const { missing, surplus, stages } = await same('sales.orders', 'copy');
+  assert.deepEqual({ missing, surplus, stages }, { missing: 0, surplus: 0, stages: 0 });
+
+  await runPythonJson(
+    `import sys; from deltalake import DeltaTable; DeltaTable(sys.argv[1]).delete('id < 10'); print(1)`,
+    [join(folder, 'delta_tables/orders')],
+  );
+  const fewer = await run('duckdb:sales.orders', 'delta:orders', '--part-rows', '20000');
+  assert.match(fewer.stderr, /^refused: TABLE_EXISTS: .* has fewer now: .*--overwrite/);
+  assert.equal((await done('duckdb:sales.orders', 'delta:orders', '--overwrite')).rows, 99_900);
+});
+
 test('a server migrates between its own tables, and its file is left to it', { skip }, async (t) => {
   const server = await startServer(t, { config: 'db_path: ./db.duckdb\n' });
   await server.stop();
