@@ -71,6 +71,35 @@ describe('Small Delta loads at the same time', { skip: skipWithoutPython }, () =
     assert.ok(!readdirSync(join(root, 'alone')).includes('_arrowport'));
   });
 
+  it('do not keep changes, replacements and upkeep from being committed', async () => {
+    const bytes = await row(1);
+    await loadBytes(backend, 'busy', bytes);
+    let going = true;
+    let appended = 1;
+    const appending = Promise.all(
+      Array.from({ length: 4 }, async () => {
+        while (going) {
+          await loadBytes(backend, 'busy', bytes);
+          appended += 1;
+        }
+      }),
+    );
+    for (let n = 0; n < 2; n++) {
+      await loadBytes(backend, 'busy', await row(1000 + n));
+      await backend.tables.delete('busy', { predicate: `n = ${1000 + n}` }, context);
+      await backend.tables.update('busy', { updates: { part: "'x'" }, predicate: 'n = 1' }, context);
+      await backend.tables.optimize('busy', {}, context);
+      await backend.tables.zOrder('busy', { columns: ['n'] }, context);
+      await loadBytes(backend, 'busy', await row(5), {
+        mode: 'merge',
+        merge: { on: ['n'], whenMatched: 'update', whenNotMatched: 'insert' },
+      });
+    }
+    going = false;
+    await appending;
+    assert.equal((await backend.tables.info('busy', context)).row_count, appended + 1);
+  });
+
   it('are unavailable while the log is broken, and go on when it is whole again', async () => {
     await loadBytes(backend, 'broken', await row(0));
     await loadBytes(backend, 'broken', await row(1));

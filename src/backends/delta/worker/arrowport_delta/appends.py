@@ -106,7 +106,7 @@ class AppendQueue:
     def __init__(self, cached: CachedTable) -> None:
         # Not the table itself: it is the key under which the queue is kept.
         self._cached = weakref.proxy(cached)
-        self._leader = threading.Lock()
+        self._leader = cached.append_lock
         self._waiting_lock = threading.Lock()
         self._waiting: list[Append] = []
         self._tail_lock = threading.Lock()

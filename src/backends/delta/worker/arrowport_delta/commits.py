@@ -122,7 +122,11 @@ def commit_with_retries(
     for number in range(retries + 1):
         if number > 0:
             time.sleep(_FIRST_BACKOFF_SECONDS * 2 ** min(number - 1, 3) * random.uniform(0.5, 1.5))
-        with cached.commit_lock if exclusive else nullcontext():
+        with (
+            # Appends wait when a try was in vain.
+            cached.append_lock if number > 0 else nullcontext(),
+            cached.commit_lock if exclusive else nullcontext(),
+        ):
             table = cached.latest() if exclusive else cached.snapshot()
             replay = None if table is None else find_replay(cached, table, plan.app_id, plan.keys_since)
             if replay is not None:

@@ -74,11 +74,16 @@ class TableCache:
 
 
 class CachedTable:
-    """A place and its table as last seen. ``commit_lock`` orders the commits of this process."""
+    """A place and its table as last seen.
+
+    ``commit_lock`` orders the commits of this process that delta-rs makes, ``append_lock`` is held by the thread that
+    commits appends: they are so quick that others may never be the first without it.
+    """
 
     def __init__(self, location: Location) -> None:
         self.location = location
         self.commit_lock = threading.Lock()
+        self.append_lock = threading.RLock()
         self._lock = threading.Lock()
         self._table: DeltaTable | None = None
 

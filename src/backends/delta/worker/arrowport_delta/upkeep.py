@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from deltalake import CommitProperties, DeltaTable
 
 from .commits import NO_HOOKS
 from .dml import change
-from .errors import WorkerError
+from .errors import WorkerError, classify
 from .locations import Location, open_table
 from .parquet import writer_properties
 from .requests import Context
@@ -75,15 +76,17 @@ def optimize(context: Context) -> dict[str, Any]:
     partition = [(name, "=", value) for name, value in args.mapping("partition").items()]
     table = open_table(context.location)
     _check_partition(table, [name for name, _, _ in partition])
-    before = table.version()
-    metrics = table.optimize.compact(
-        partition_filters=partition or None,
-        target_size=args.find_int("target_size"),
-        writer_properties=writer_properties(args.find_text("compression") or "snappy"),
-        commit_properties=_commit_properties(context),
-        post_commithook_properties=NO_HOOKS,
-    )
-    return _outcome(table, before, metrics)
+
+    def run(latest: DeltaTable) -> dict[str, Any]:
+        return latest.optimize.compact(
+            partition_filters=partition or None,
+            target_size=args.find_int("target_size"),
+            writer_properties=writer_properties(args.find_text("compression") or "snappy"),
+            commit_properties=_commit_properties(context),
+            post_commithook_properties=NO_HOOKS,
+        )
+
+    return _run_layout(context, table, run)
 
 
 def z_order(context: Context) -> dict[str, Any]:
@@ -99,15 +102,31 @@ def z_order(context: Context) -> dict[str, Any]:
             raise WorkerError("invalid", f"The table has no column {name!r}.")
         if name in table.metadata().partition_columns:
             raise WorkerError("invalid", f"{name!r} is a partition column; z-order takes other columns.")
+
+    def run(latest: DeltaTable) -> dict[str, Any]:
+        return latest.optimize.z_order(
+            columns,
+            target_size=args.find_int("target_size"),
+            writer_properties=writer_properties(args.find_text("compression") or "snappy"),
+            commit_properties=_commit_properties(context),
+            post_commithook_properties=NO_HOOKS,
+        )
+
+    return _run_layout(context, table, run)
+
+
+def _run_layout(context: Context, table: DeltaTable, run: Callable[[DeltaTable], dict[str, Any]]) -> dict[str, Any]:
+    """Write files anew; once more, with appends waiting, where other commits were faster every time."""
     before = table.version()
-    metrics = table.optimize.z_order(
-        columns,
-        target_size=args.find_int("target_size"),
-        writer_properties=writer_properties(args.find_text("compression") or "snappy"),
-        commit_properties=_commit_properties(context),
-        post_commithook_properties=NO_HOOKS,
-    )
-    return _outcome(table, before, metrics)
+    try:
+        return _outcome(table, before, run(table))
+    except Exception as error:
+        if classify(error).kind != "conflict" or context.args.integer("max_commit_retries", 3) == 0:
+            raise
+    with context.cached.append_lock:
+        table = open_table(context.location)
+        before = table.version()
+        return _outcome(table, before, run(table))
 
 
 def restore(context: Context) -> dict[str, Any]:
