@@ -7,6 +7,11 @@ import type { ArrowSchema } from './schema.ts';
 export interface ArrowBatch {
   readonly columns: readonly ArrayData[];
   readonly rows: number;
+  /**
+   * Frees the memory at once, where whoever reads on may not wait for the garbage collector: nothing of the batch is read
+   * afterwards. Need not be called.
+   */
+  release?(): void;
 }
 
 /** What a caller's statements may do: `read` nothing but look, `admin` also change tables. Neither reaches files, network or settings. */

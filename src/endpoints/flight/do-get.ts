@@ -30,6 +30,7 @@ export async function sendFlightStream(
       // Its error is the next batch's; it is not lost when writing this one fails first.
       next.catch(() => undefined);
       await writer.writeBatch(current.value);
+      current.value.release?.();
       current = await next;
     }
     if (options.signal.aborted) throw options.signal.reason;

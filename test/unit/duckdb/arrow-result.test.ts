@@ -178,3 +178,17 @@ test('rows that are wide are few in a batch, though they came in one chunk', asy
     assert.equal(rows, 3000);
   }
 });
+
+test('memory that a thread has handed over can be freed at once', async (t) => {
+  const connection = await connect(t);
+  const result = await connection.stream('SELECT range FROM range(400000)');
+  const options: ReadOptions = { fetchBatch: (readBatch) => readBatch() };
+  const { batches } = readArrowResult(result, { rows: 102_400, bytes: 1 << 26 }, options);
+  const lengths: number[] = [];
+  for await (const batch of batches) {
+    batch.release?.();
+    batch.release?.();
+    lengths.push(batch.columns[0]?.buffers[1]?.byteLength ?? -1);
+  }
+  assert.deepEqual(lengths.slice(1, 3), [0, 0]);
+});

@@ -96,12 +96,16 @@ function answer(message: BatchRequest): void {
     if (batch === null) reading = null;
     const memory = new Set<ArrayBuffer>();
     for (const column of batch?.columns ?? []) collectTransfers(column, memory);
-    post({ batch, error: null }, [...memory]);
+    post({ batch, memory: [...memory], error: null }, [...memory]);
   } catch (thrown) {
     reading = null;
     const { code, message: text, cause } = toArrowportError(thrown);
     post(
-      { batch: null, error: { code, message: text, cause: cause === undefined ? null : String(cause) } },
+      {
+        batch: null,
+        memory: [],
+        error: { code, message: text, cause: cause === undefined ? null : String(cause) },
+      },
       [],
     );
   }

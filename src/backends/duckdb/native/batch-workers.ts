@@ -23,6 +23,8 @@ export interface BatchRequest {
 /** The next batch, null at the end, or what went wrong. */
 export interface BatchAnswer {
   readonly batch: ArrowBatch | null;
+  /** What was handed over with the batch. */
+  readonly memory: readonly ArrayBuffer[];
   readonly error: {
     readonly code: ErrorCode;
     readonly message: string;
@@ -60,13 +62,24 @@ export function acquireBatchWorker(): BatchWorker | null {
         broken = true;
         throw new ArrowportError('INTERNAL', 'A thread that reads results has ended.', { cause });
       }
-      if (answer.error === null) return answer.batch;
+      if (answer.error === null)
+        return answer.batch === null ? null : withRelease(answer.batch, answer.memory);
       const { code, message, cause } = answer.error;
       throw new ArrowportError(code, message, cause === null ? {} : { cause });
     },
     release() {
       worker.unref();
       if (!broken) idle.push(worker);
+    },
+  };
+}
+
+/** Memory that is only waiting for the garbage collector makes it run, at the cost of everything else. */
+function withRelease(batch: ArrowBatch, memory: readonly ArrayBuffer[]): ArrowBatch {
+  return {
+    ...batch,
+    release() {
+      for (const buffer of memory) if (!buffer.detached) buffer.transfer(0);
     },
   };
 }
