@@ -26,7 +26,7 @@ export interface BodyPool {
   close(): void;
 }
 
-/** Bodies below this size are not worth keeping: their memory comes from the heap's own free lists. */
+/** Bodies below this size are not worth keeping: their memory goes back to the heap's own free lists at once. */
 const SMALLEST_POOLED = 64 * 1024;
 /** Readers of bitmaps may touch whole words behind the end of a body. */
 const SLACK_BYTES = 64;
@@ -106,7 +106,7 @@ export function createBodyPool(options: BodyPoolOptions): BodyPool {
   return {
     take(length) {
       if (length + SLACK_BYTES < SMALLEST_POOLED)
-        return lease(Buffer.allocUnsafeSlow(length + SLACK_BYTES), length, true);
+        return lease(Buffer.allocUnsafeSlow(length + SLACK_BYTES), length, true, free);
       const wanted = sizeClass(length + SLACK_BYTES);
       const used = find(wanted);
       if (used === undefined) shrink(mayKeep());

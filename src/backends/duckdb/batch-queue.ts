@@ -93,6 +93,7 @@ export class BatchQueue implements ArraySource {
     if (this.#gatherers === null || this.#gathered.rows === 0) return;
     const columns = this.#gatherers.map((gatherer) => gatherer.take());
     const gathered = this.#gathered;
+    this.#hold(gathered);
     this.#gathered = startGathering();
     this.#layOut(columns, gathered.rows, gathered.bytes, { release: () => this.#letGo(gathered) });
   }
@@ -168,12 +169,16 @@ export class BatchQueue implements ArraySource {
     const gathered = this.#gathered;
     gathered.rows += rows;
     gathered.bytes += bytes;
-    const { holdMemory } = this.#events;
-    if (holdMemory !== undefined && gathered.bytes - gathered.heldBytes >= holdBytes) {
-      gathered.holds.push(holdMemory(gathered.bytes - gathered.heldBytes));
-      gathered.heldBytes = gathered.bytes;
-    }
+    if (gathered.bytes - gathered.heldBytes >= holdBytes) this.#hold(gathered);
     if (gathered.rows >= sliceRows) this.seal();
+  }
+
+  #hold(gathered: Gathered): void {
+    const { holdMemory } = this.#events;
+    const bytes = gathered.bytes - gathered.heldBytes;
+    if (holdMemory === undefined || bytes === 0) return;
+    gathered.holds.push(holdMemory(bytes));
+    gathered.heldBytes = gathered.bytes;
   }
 
   #letGo({ holds }: Gathered): void {

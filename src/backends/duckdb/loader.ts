@@ -216,8 +216,10 @@ export class DuckDbLoad implements Load {
 
   #insertUnderPressure(): void {
     if (!this.#pressed || this.#failure !== null || this.#over) return;
-    if (this.#inserting !== null) this.#queue.seal();
-    else if (this.#queue.rows > 0) this.#startInsert();
+    if (this.#inserting !== null) {
+      // What waits already keeps the statement busy; batches that are small are better laid out together.
+      if (this.#queue.pieces === 0) this.#queue.seal();
+    } else if (this.#queue.rows > 0) this.#startInsert();
     else if (this.#undecoded === 0) this.#pressed = false;
   }
 
