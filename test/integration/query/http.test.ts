@@ -177,6 +177,21 @@ test('a query ends with its time', async () => {
   await assertNothingRuns();
 });
 
+test('a query that waits for others to end has its time too', async () => {
+  const busy = new AbortController();
+  const long = Array.from({ length: 4 }, () =>
+    fetch(`${server.url}/query`, { method: 'POST', body: endless, signal: busy.signal }).catch(
+      () => undefined,
+    ),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const { code } = await ask(server, 'SELECT 1', { query: '?timeout_ms=400' });
+  assert.ok(code === 'QUERY_TIMEOUT' || code === 'OVERLOADED', code);
+  busy.abort();
+  await Promise.all(long);
+  await assertNothingRuns();
+});
+
 test('a query ends with its client, before and amid its rows', async () => {
   const before = new AbortController();
   const waiting = fetch(`${server.url}/query`, { method: 'POST', body: endless, signal: before.signal });

@@ -58,12 +58,14 @@ async function run(
 ): Promise<number> {
   const { connection } = open.lease;
   const binding = readBindings(parameters).next().value;
-  const reader = await parts.engineCalls.run(() =>
-    open.guard.run(async () => {
-      const prepared = await connection.prepare(sql);
-      binding?.(prepared);
-      return prepared.runAndReadAll();
-    }),
+  const reader = await parts.engineCalls.run(
+    () =>
+      open.guard.run(async () => {
+        const prepared = await connection.prepare(sql);
+        binding?.(prepared);
+        return prepared.runAndReadAll();
+      }),
+    open.guard.signal,
   );
   const [[count] = []] = reader.getRows();
   return Number(count);

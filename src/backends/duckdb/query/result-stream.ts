@@ -67,7 +67,7 @@ export class ResultStream implements QueryResult {
       onCut: () => {
         this.#truncated = true;
       },
-      fetch: (fetchChunk) => engineCalls.run(() => guard.run(fetchChunk)),
+      fetch: (fetchChunk) => engineCalls.run(() => guard.run(fetchChunk), guard.signal),
       fetchBatch: (readBatch) => guard.run(readBatch),
     });
   }

@@ -9,6 +9,7 @@ const repeatMs = 20;
 export class RunGuard {
   readonly #context: QueryContext;
   readonly #timer: NodeJS.Timeout;
+  readonly #stopped = new AbortController();
   #connection: DuckDBConnection | null = null;
   #repeat: NodeJS.Timeout | undefined;
   #reason: ArrowportError | null = null;
@@ -35,6 +36,11 @@ export class RunGuard {
   /** Why the statement was stopped; null while it was not. */
   get reason(): ArrowportError | null {
     return this.#reason;
+  }
+
+  /** Fires with the reason when the statement is stopped. */
+  get signal(): AbortSignal {
+    return this.#stopped.signal;
   }
 
   /** Throws the reason when the statement was stopped. */
@@ -66,6 +72,7 @@ export class RunGuard {
       reason instanceof ArrowportError
         ? reason
         : new ArrowportError('CANCELLED', 'The query was cancelled.', { cause: reason });
+    this.#stopped.abort(this.#reason);
     if (this.#running === 0) {
       this.onStop?.(this.#reason);
       return;

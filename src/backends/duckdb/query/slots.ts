@@ -1,6 +1,6 @@
 import { ArrowportError } from '../../../errors.ts';
 
-const patienceMs = 10_000;
+const acquirePatienceMs = 10_000;
 /** How many may wait for each that may run. */
 const waitersPerSlot = 16;
 
@@ -17,8 +17,10 @@ export class Slots {
   /** Resolves with the function that gives the slot back. Throws OVERLOADED, and the reason of `signal`. */
   async acquire(signal?: AbortSignal): Promise<() => void> {
     signal?.throwIfAborted();
-    if (this.#taken >= this.#limit()) await this.#wait(signal);
-    else this.#taken += 1;
+    if (this.#taken >= this.#limit()) {
+      if (this.#waiting.length >= this.#limit() * waitersPerSlot) throw overloaded();
+      await this.#wait(signal, acquirePatienceMs);
+    } else this.#taken += 1;
     let held = true;
     return () => {
       if (!held) return;
@@ -27,13 +29,11 @@ export class Slots {
     };
   }
 
-  /** Runs in a slot, waiting for it without bound. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#taken >= this.#limit()) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve);
-      });
-    } else this.#taken += 1;
+  /** Runs in a slot, waiting for it without bound. Throws the reason of `signal` where it fires before. */
+  async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
+    if (this.#taken >= this.#limit()) await this.#wait(signal, null);
+    else this.#taken += 1;
     try {
       return await work();
     } finally {
@@ -48,8 +48,7 @@ export class Slots {
     else next();
   }
 
-  async #wait(signal: AbortSignal | undefined): Promise<void> {
-    if (this.#waiting.length >= this.#limit() * waitersPerSlot) throw overloaded();
+  async #wait(signal: AbortSignal | undefined, patienceMs: number | null): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#waiting.push(resolve);
     const leave = (reason: unknown) => {
@@ -58,7 +57,7 @@ export class Slots {
       this.#waiting.splice(index, 1);
       reject(reason);
     };
-    const timer = setTimeout(() => leave(overloaded()), patienceMs);
+    const timer = patienceMs === null ? undefined : setTimeout(() => leave(overloaded()), patienceMs);
     const onAbort = () => leave(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     try {

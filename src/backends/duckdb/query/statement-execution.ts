@@ -30,7 +30,7 @@ export async function startStatement(
     binding(open.prepared);
     // What changes rows runs to its end whatever its reader does.
     const run = () => (open.admitted.kind === 'query' ? open.prepared.stream() : open.prepared.run());
-    return parts.engineCalls.run(() => open.guard.run<DuckDBResult>(run));
+    return parts.engineCalls.run(() => open.guard.run<DuckDBResult>(run), open.guard.signal);
   };
   try {
     const first = bindings.next();
@@ -61,7 +61,7 @@ export async function runChanges(
   parts: EngineParts,
 ): Promise<number> {
   const { prepared, lease, guard, admitted } = open;
-  const call = <T>(work: () => Promise<T>) => parts.engineCalls.run(() => guard.run(work));
+  const call = <T>(work: () => Promise<T>) => parts.engineCalls.run(() => guard.run(work), guard.signal);
   const isBatch = parameters.kind === 'arrow' && !lease.inTransaction;
   let changed = 0;
   let begun = false;
@@ -121,12 +121,14 @@ async function runEmpty(
 ): Promise<DuckDBResult> {
   const { lease, guard, admitted } = open;
   const sql = admitted.sql.text.replace(/[\s;]+$/, '');
-  return parts.engineCalls.run(() =>
-    guard.run(async () => {
-      const prepared = await lease.connection.prepare(`SELECT * FROM (${sql}\n) LIMIT 0`);
-      binding(prepared);
-      return prepared.run();
-    }),
+  return parts.engineCalls.run(
+    () =>
+      guard.run(async () => {
+        const prepared = await lease.connection.prepare(`SELECT * FROM (${sql}\n) LIMIT 0`);
+        binding(prepared);
+        return prepared.run();
+      }),
+    guard.signal,
   );
 }
 

@@ -61,7 +61,7 @@ export async function openStatement(
     }
   };
   try {
-    giveBack = await parts.statements.acquire(context.signal);
+    giveBack = await parts.statements.acquire(guard.signal);
     parts.running.add(guard);
     const found = await source(context, guard, sql);
     lease = found;
@@ -80,8 +80,9 @@ export async function openStatement(
       }),
     );
     scene = { sql, locate: admitted.sql.locate };
-    const prepared = await parts.engineCalls.run(() =>
-      guard.run(() => found.connection.prepare(admitted.sql.text)),
+    const prepared = await parts.engineCalls.run(
+      () => guard.run(() => found.connection.prepare(admitted.sql.text)),
+      guard.signal,
     );
     refuseOtherKind(prepared, admitted);
     return {
