@@ -6,8 +6,8 @@ const ownExtensions = new Set(['arrow.uuid', 'arrow.bool8']);
 const maxDecimalDigits = 38;
 
 /**
- * Whether DuckDB writes a stream's columns as these columns with every value as it came. Maps are not among them: DuckDB
- * refuses keys that are there twice.
+ * Whether DuckDB writes a stream's columns as these columns with every value as it came. Maps are not among them, since
+ * DuckDB refuses keys that are there twice, nor times whose values may be too far away for microseconds.
  */
 export function coversColumns(schema: ArrowSchema, columns: readonly ArrowField[]): boolean {
   return (
@@ -68,7 +68,7 @@ function coversValue({ type }: ArrowField): boolean {
     case 'date':
       return type.unit === 'day';
     case 'timestamp':
-      return type.unit !== 'nanosecond';
+      return type.unit === 'microsecond';
     default:
       return false;
   }
