@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, extname, join } from 'node:path';
+import { basename, extname, join, resolve } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ArrowportError } from '../../errors.ts';
 import { quoteIdentifier, quoteText } from './identifier.ts';
@@ -45,7 +45,7 @@ export class Database {
   /** Throws BACKEND_UNAVAILABLE saying what to do when the file cannot be opened, OPTION_INVALID for a bad setting. */
   static async open(options: DatabaseOptions): Promise<Database> {
     const instance = await DuckDBInstance.create(':memory:', startSettings(options));
-    const spoolFolder = await mkdtemp(join(tmpdir(), 'arrowport-'));
+    const spoolFolder = await makeSpoolFolder(options.db_path);
     const database = new Database(instance, catalogName(options.db_path), spoolFolder);
     const connection = await instance.connect();
     try {
@@ -152,6 +152,16 @@ async function applySetting(
       cause,
     });
   }
+}
+
+/** Beside the database where there is no temporary folder to write into; only Parquet answers miss it where both fail. */
+async function makeSpoolFolder(path: string): Promise<string> {
+  const beside = path === ':memory:' ? [] : [`${resolve(path)}.spool-`];
+  for (const prefix of [join(tmpdir(), 'arrowport-'), ...beside]) {
+    const made = await mkdtemp(prefix).catch(() => null);
+    if (made !== null) return made;
+  }
+  return join(tmpdir(), `arrowport-${process.pid}`);
 }
 
 /**
