@@ -232,3 +232,38 @@ keyed.close(); connection.close()
   assert.deepEqual(steps.value('keyed'), [3, 3]);
   assert.deepEqual(steps.value('keyed again'), [3, 3]);
 });
+
+test('partitions are read apart, also asked for by polling; a query is cancelled', { skip }, async (t) => {
+  const server = await startServer(t);
+  const steps = await runSteps(
+    server.flightUrl,
+    `
+import threading, time
+connection = dbapi.connect(url, autocommit=True)
+def partitions(options):
+    with connection.cursor() as cursor, connection.cursor() as other:
+        cursor.adbc_statement.set_options(**options)
+        found, _ = cursor.adbc_execute_partitions('select range as r from range(10)')
+        other.adbc_read_partition(found[0])
+        return other.fetch_arrow_table().num_rows
+step('partitions', lambda: partitions({}))
+step('polled', lambda: partitions({'adbc.statement.exec.incremental': 'true'}))
+def cancel():
+    with connection.cursor() as cursor:
+        def soon():
+            time.sleep(0.5)
+            cursor.adbc_cancel()
+        threading.Thread(target=soon).start()
+        cursor.execute('select count(*) from range(100000000000) a, range(1000) b where a.range % 7 = b.range')
+        return cursor.fetchall()
+started = time.monotonic()
+step('cancelled', cancel)
+step('soon', lambda: time.monotonic() - started < 20)
+connection.close()
+`,
+  );
+  assert.equal(steps.value('partitions'), 10);
+  assert.equal(steps.value('polled'), 10);
+  assert.match(steps.failure('cancelled'), /CANCELLED|canceled/i);
+  assert.equal(steps.value('soon'), true);
+});
