@@ -76,13 +76,14 @@ export class MemoryGovernor {
     this.#resting.unref();
   }
 
-  #lowerLater(): void {
+  #lowerLater(afterMs = holdFloorMs): void {
     clearTimeout(this.#lowering);
     this.#lowering = setTimeout(() => {
+      this.#lowering = undefined;
       this.#floor = Math.max(Math.floor(this.#floor / raiseFactor), restingBytes);
       if (this.#floor > restingBytes) this.#lowerLater();
       void this.#adjust(true).catch(() => undefined);
-    }, holdFloorMs);
+    }, afterMs);
     this.#lowering.unref();
   }
 
@@ -98,7 +99,7 @@ export class MemoryGovernor {
           this.#limit = wanted;
         } catch (thrown) {
           // DuckDB lowers its limit only to what it can put away now; that grows with its next checkpoint.
-          if (wanted < this.#limit) this.#restLater(retryRestMs);
+          if (wanted < this.#limit && this.#lowering === undefined) this.#lowerLater(retryRestMs);
           throw thrown;
         }
       }
