@@ -59,9 +59,9 @@ const COOKIE_VALUE = new RegExp(`(?:^|;\\s*)${COOKIE}=([0-9a-f]{32})(?:;|$)`);
 const NOWHERE: TicketPlace = { transaction: null, session: null };
 const MAX_SESSIONS = 1000;
 const MAX_TRANSACTIONS = 1000;
-const SESSION_IDLE_MS = 30 * 60_000;
+const SESSION_IDLE_MS = 120 * 60_000;
 /** How long a transaction may go unused before it is rolled back; SqlInfo tells it. */
-export const TRANSACTION_IDLE_MS = 10 * 60_000;
+export const TRANSACTION_IDLE_MS = 60 * 60_000;
 
 /** Makes the register of sessions and transactions. */
 export function createClientSessions(engine: QueryEngine): ClientSessions {

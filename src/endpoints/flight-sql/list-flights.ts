@@ -13,6 +13,7 @@ export type InfoMaker = (
 ) => FlightInfoMessage;
 
 const NO_BYTES = new Uint8Array(0);
+const DELTA_CATALOG = 'delta';
 
 /**
  * Lists the tables that the caller may read, each as PATH `[schema, table]`, which for Delta is `["delta", table]`. An
@@ -27,8 +28,8 @@ export async function* listTableFlights(
   const wanted = Buffer.from(expression).toString();
   const context = queryContext(call);
   for (const table of await engine.listTables(context)) {
-    if (table.kind === 'temporary' || !`${table.schema}.${table.name}`.includes(wanted)) continue;
-    const path = [table.schema, table.name];
+    const path = [table.catalog === DELTA_CATALOG ? DELTA_CATALOG : table.schema, table.name];
+    if (table.kind === 'temporary' || !path.join('.').includes(wanted)) continue;
     try {
       const schema = await engine.describeTable(table, context);
       const place = { transaction: null, session: null };

@@ -79,7 +79,7 @@ async function readTarget(
   const isTemporary = temporary || catalog === TEMPORARY_CATALOG;
   if (catalog !== '' && !isTemporary) await requireCatalog(catalog, call, engine);
   if (isTemporary) return { place: { stream: table, table: { schema: null, name: table } }, isTemporary };
-  if (schema === DELTA_SCHEMA) {
+  if (schema === DELTA_SCHEMA || catalog === DELTA_SCHEMA) {
     requireStream(call.caller, table);
     return { place: { stream: table, deltaTable: table }, isTemporary };
   }
