@@ -108,6 +108,9 @@ function checkWords(
     if (follows('(') && isForbidden && !changingFunctions.has(name)) {
       throw forbidden(`The function ${name} may not be called here.`, sql, token);
     }
+    if (rules.isOwnView(name)) {
+      throw forbidden(`${name} belongs to DuckDB and is not open to statements that write.`, sql, token);
+    }
     if (follows('.') && relations.some(({ catalog }) => foldCase(catalog) === name)) {
       throw forbidden(`Tables of ${name} are read by SELECT alone.`, sql, token);
     }

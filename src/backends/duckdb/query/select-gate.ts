@@ -104,7 +104,9 @@ class SelectGate {
       this.#replaceTable(table, text);
       return;
     }
-    if (schema === '' && this.#context.rules.isOwnView(table.name)) return this.#replaceOwnView(table);
+    // DuckDB finds its own views in its own "main" where the file's has none of the name.
+    const isMain = schema === '' || schema === 'main';
+    if (isMain && this.#context.rules.isOwnView(table.name)) return this.#replaceOwnView(table);
     this.#checkName(table);
     if (schema === '' && /[./:*?[\\]/.test(table.name)) await this.#refuseFile(table);
   }
