@@ -16,6 +16,8 @@ export interface ErrorScene {
   readonly sql: string;
   /** Where a byte of the text that DuckDB was given stands in what the client sent; null where it does not. */
   locate?(byte: number): number | null;
+  /** Whether the client may hear names of tables that it did not give; true where it is left out. */
+  readonly showsNames?: boolean;
 }
 
 interface Rule {
@@ -71,7 +73,7 @@ export function toQueryError(thrown: unknown, scene: ErrorScene): ArrowportError
 /** The same for an error that DuckDB describes in JSON, as `json_serialize_sql` does. */
 export function describeEngineError(engine: EngineError, scene: ErrorScene, cause: unknown): ArrowportError {
   const type = engine.exception_type ?? '';
-  const message = (engine.exception_message ?? '').trim();
+  const message = withoutHint((engine.exception_message ?? '').trim(), scene.showsNames !== false);
   const rule = rules.find(
     (candidate) => candidate.type.test(type) && (candidate.message?.test(message) ?? true),
   );
@@ -98,6 +100,17 @@ function readEngineError(message: string): EngineError | null {
   }
   const [, type, text] = /^([A-Z][A-Za-z ]*?) Error: ([\s\S]*)$/.exec(message) ?? [];
   return type === undefined ? null : { exception_type: type, exception_message: text ?? '' };
+}
+
+/** DuckDB suggests names that are like the one it does not find, also such as are not for the client. */
+function withoutHint(message: string, showsNames: boolean): string {
+  const [text = '', hint] = message.split(/\n+Did you mean /, 2);
+  if (
+    hint === undefined ||
+    (showsNames && !/_arrowport|arrow_stream|pg_|sqlite_|duckdb_|memory\./.test(hint))
+  )
+    return message;
+  return text;
 }
 
 /** The 1-based character at a byte. */

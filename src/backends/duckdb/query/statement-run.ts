@@ -43,7 +43,8 @@ export async function openStatement(
   const guard = new RunGuard(context, parts.settings().timeout_ms);
   let giveBack: (() => void) | null = null;
   let lease: Lease | null = null;
-  let scene: Parameters<typeof toQueryError>[1] = { sql };
+  const showsNames = context.caller.isUnrestricted;
+  let scene: Parameters<typeof toQueryError>[1] = { sql, showsNames };
   const translate = (thrown: unknown): ArrowportError => {
     if (guard.reason === null) parts.host.noteFailure(plainMessage(thrown));
     return toQueryError(guard.reason ?? thrown, scene);
@@ -79,7 +80,7 @@ export async function openStatement(
         relations: parts.relations,
       }),
     );
-    scene = { sql, locate: admitted.sql.locate };
+    scene = { sql, showsNames, locate: admitted.sql.locate };
     const prepared = await parts.engineCalls.run(
       () => guard.run(() => found.connection.prepare(admitted.sql.text)),
       guard.signal,
