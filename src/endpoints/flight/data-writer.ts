@@ -68,6 +68,10 @@ class StreamWriter implements DataWriter {
     if (stream.writableLength > 0) await this.#drained();
   }
 
+  #bytesSent(): number {
+    return this.#stream.session?.socket.bytesWritten ?? 0;
+  }
+
   /** Resolves when everything written has gone to the socket. */
   #drained(): Promise<void> {
     const { signal, idleTimeoutSeconds } = this.#options;
@@ -75,12 +79,19 @@ class StreamWriter implements DataWriter {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const onAbort = () => reject(signal.reason);
     const onClose = () => reject(signal.aborted ? signal.reason : goneError());
-    const timer = setTimeout(() => reject(idleError(idleTimeoutSeconds)), idleTimeoutSeconds * 1000);
+    let sent = this.#bytesSent();
+    const onIdle = () => {
+      const now = this.#bytesSent();
+      if (now === sent) reject(idleError(idleTimeoutSeconds));
+      sent = now;
+    };
+    // A client that reads slowly does read; of one that does not, nothing more fits into its connection.
+    const timer = setInterval(onIdle, idleTimeoutSeconds * 1000);
     signal.addEventListener('abort', onAbort, { once: true });
     stream.once('drain', resolve);
     stream.once('close', onClose);
     return promise.finally(() => {
-      clearTimeout(timer);
+      clearInterval(timer);
       signal.removeEventListener('abort', onAbort);
       stream.off('drain', resolve);
       stream.off('close', onClose);

@@ -82,7 +82,7 @@ test('a client that vanishes or stalls amid a result leaves nothing running', { 
 import os, time
 def read_some(wait):
     client = fl.connect(url)
-    info = client.get_flight_info(fl.FlightDescriptor.for_command(b'{"sql": "select range, repeat(\\'x\\', 100) as s from range(1000000000)"}'))
+    info = client.get_flight_info(fl.FlightDescriptor.for_command(b'{"sql": "select range, repeat(\\'x\\', 100) as s from range(50000000)"}'))
     reader = client.do_get(info.endpoints[0].ticket)
     reader.read_chunk()
     if wait is None: os._exit(0)
@@ -98,7 +98,7 @@ def again():
         try: return fl.connect(url).do_get(fl.connect(url).get_flight_info(fl.FlightDescriptor.for_command(b'{"sql": "select 1 as a"}')).endpoints[0].ticket).read_all().num_rows
         except fl.FlightUnavailableError: time.sleep(0.2)
 step('free after cancelling', again)
-step('stalled', lambda: read_some(5))
+step('stalled', lambda: read_some(9))
 step('free after stalling', again)
 `;
   const gone = await runPython(
