@@ -18,7 +18,7 @@ const table = 'bench';
 /** More than there are: warm-up loads are as large as the measured one, here and with the peer. */
 const allBatches = '1000000';
 /** Loads before the measured one: what is measured are servers that run, not programs that start. */
-const warmUps = '5';
+const warmUps = '3';
 
 /** Everything that is measured of Delta, in the order in which a round runs it. */
 export const deltaContenders: readonly Contender[] = [

@@ -94,7 +94,7 @@ ${renderTable(duckdb)}
 
 ${renderTable(delta)}
 
-- Every load is into a new table, snappy, with the same delta-rs for the server's worker and for the peer, after five loads of the
+- Every load is into a new table, snappy, with the same delta-rs for the server's worker and for the peer, after three loads of the
   same size into another table. The peer is \`bench/peers/write_deltalake.py\`: \`write_deltalake\` from the same IPC stream in its memory.
 - The HTTP client sends the stream whole, with its length. After each load the table is read and its rows are counted and summed;
   Arrowport's must be in the order in which they were sent. The memory is that of the server without its worker.

@@ -21,10 +21,10 @@ def main() -> None:
     warm_up = f"{table}-warm-up"
     for _ in range(int(warm_ups)):
         write_deltalake(warm_up, pa.ipc.open_stream(body), mode="append")
-    shutil.rmtree(warm_up)
     started = time.perf_counter()
     write_deltalake(table, pa.ipc.open_stream(body))
     seconds = time.perf_counter() - started
+    shutil.rmtree(warm_up)
     rows = sum(pa.table(DeltaTable(table).get_add_actions()).column("num_records").to_pylist())
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"seconds": seconds, "rows": rows, "peak_bytes": peak_bytes}))
