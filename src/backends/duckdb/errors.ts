@@ -114,9 +114,12 @@ export function isOutOfMemory(thrown: unknown): boolean {
   return thrown instanceof Error && outOfMemory.test(thrown.message);
 }
 
-/** Whether DuckDB says that a table or schema is not there. */
+const missing =
+  /^(Catalog|Binder) Error.*does not exist|^Permission Error: Cannot access file|^IO Error: No files found/;
+
+/** Whether DuckDB says that a table or schema is not there: it looks for `a.parquet` and the like as a file then. */
 export function isMissing(thrown: unknown): boolean {
-  return thrown instanceof Error && /^(Catalog|Binder) Error.*does not exist/.test(thrown.message);
+  return thrown instanceof Error && missing.test(thrown.message);
 }
 
 /** Whether the whole database instance is unusable until it is opened again. */

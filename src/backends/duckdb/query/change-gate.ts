@@ -2,6 +2,7 @@ import { ArrowportError } from '../../../errors.ts';
 import { foldCase } from '../identifier.ts';
 import { internalSchema } from '../table-catalog.ts';
 import { EditedSql } from './edited-sql.ts';
+import { isTable, listFileNames } from './file-names.ts';
 import { type AdmittedStatement, type GateContext, severalStatements } from './gate-context.ts';
 import { positionOf, toQueryError } from './query-error.ts';
 import { readSqlTokens, type SqlToken } from './sql-tokens.ts';
@@ -60,6 +61,10 @@ export async function admitChange(
   }
   if (kind === 'ddl') checkObjectKind(first, tokens, context);
   checkWords(sql, tokens, context);
+  for (const { token, ...table } of listFileNames(tokens)) {
+    if (token.kind === 'quoted' && (await isTable(context.connection, table))) continue;
+    throw forbidden('SQL reads no files.', sql, token);
+  }
   return { kind, sql: new EditedSql(sql) };
 }
 

@@ -7,6 +7,8 @@ export interface DatabaseRules {
   readonly catalog: string;
   /** Whether a function is DuckDB's own (or an extension's) and not one that SQL may call. */
   isForbiddenFunction(name: string, isTable: boolean): boolean;
+  /** Whether a function of this name (in lower case) is DuckDB's own or an extension's; others are macros. */
+  isOwnFunction(name: string): boolean;
   /** Whether DuckDB has a view of its own by this unqualified name. */
   isOwnView(name: string): boolean;
 }
@@ -28,6 +30,7 @@ export async function readDatabaseRules(
     catalog,
     isForbiddenFunction: (name, isTable) =>
       functions.has(name) && !isPureFunction(name, isTable) && !extra.has(name),
+    isOwnFunction: (name) => functions.has(name) || isPureFunction(name, false),
     isOwnView: (name) => views.has(name.toLowerCase()),
   };
 }

@@ -1,7 +1,9 @@
+import { requireStream } from '../../../core/auth.ts';
 import { ArrowportError } from '../../../errors.ts';
 import { foldCase, quoteIdentifier, quoteText } from '../identifier.ts';
 import { internalSchema } from '../table-catalog.ts';
 import { EditedSql } from './edited-sql.ts';
+import { holdsPath, isTable, looksLikeFile } from './file-names.ts';
 import type { GateContext } from './gate-context.ts';
 import { findListing, findShow, findStandardListing, type HiddenObjects } from './metadata-views.ts';
 import { positionOf } from './query-error.ts';
@@ -78,6 +80,17 @@ class SelectGate {
     if (rules.isForbiddenFunction(call.name, call.isTable)) {
       throw this.#forbidden(`The function ${call.name} may not be called here.`, call.location);
     }
+    this.#checkMacro(call);
+  }
+
+  /** A macro reads what it was made to read: like a view, it is for those who may use its name. */
+  #checkMacro({ name, node }: FunctionReference): void {
+    const { caller, rules, schema: defaultSchema } = this.#context;
+    if (caller.isUnrestricted || rules.isOwnFunction(name)) return;
+    const given =
+      typeof node['schema'] === 'string' && node['schema'] !== '' ? node['schema'] : defaultSchema;
+    const schema = foldCase(given) === foldCase(rules.catalog) ? 'main' : given;
+    requireStream(caller, foldCase(schema) === 'main' ? name : `${schema}.${name}`);
   }
 
   async #checkTable(table: TableReference): Promise<void> {
@@ -108,7 +121,7 @@ class SelectGate {
     const isMain = schema === '' || schema === 'main';
     if (isMain && this.#context.rules.isOwnView(table.name)) return this.#replaceOwnView(table);
     this.#checkName(table);
-    if (schema === '' && /[./:*?[\\]/.test(table.name)) await this.#refuseFile(table);
+    if (looksLikeFile(table)) await this.#refuseFile(table);
   }
 
   /** Names that callers may not use, and tables that no load has committed yet. */
@@ -136,15 +149,13 @@ class SelectGate {
     );
   }
 
-  /** DuckDB would read a table that is not there as a file of that name. */
-  async #refuseFile({ name, location }: TableReference): Promise<void> {
-    if (this.#references.localNames.has(name.toLowerCase())) return;
-    const reader = await this.#context.connection.runAndReadAll(
-      `SELECT 1 FROM duckdb_tables() WHERE lower(table_name) = lower($1)
-       UNION ALL SELECT 1 FROM duckdb_views() WHERE lower(view_name) = lower($1)`,
-      [name],
-    );
-    if (reader.currentRowCount > 0) return;
+  /** DuckDB would read a table that is not there as a file of that name, also where the name has several parts. */
+  async #refuseFile(table: TableReference): Promise<void> {
+    const { name, schema, location } = table;
+    // A common table expression is known in its own part of the statement alone.
+    const isLocal = schema === null && this.#references.localNames.has(name.toLowerCase());
+    if (isLocal && !holdsPath(name)) return;
+    if (await isTable(this.#context.connection, table)) return;
     throw this.#forbidden(`There is no table ${JSON.stringify(name)}, and SQL reads no files.`, location);
   }
 
