@@ -48,8 +48,17 @@ export function createSqlProducer(
 
 function readTicket(ticket: Uint8Array): TicketCommand {
   if (!isSqlCommand(ticket)) throw notATicket();
-  const command = readSqlCommand(ticket);
+  const command = decodeTicket(ticket);
   return command.name === 'TicketStatementQuery' ? command : requireReading(command);
+}
+
+/** A ticket that was cut off or changed is no message any more. */
+function decodeTicket(ticket: Uint8Array): SqlCommand {
+  try {
+    return readSqlCommand(ticket);
+  } catch {
+    throw notATicket();
+  }
 }
 
 function notATicket(): ArrowportError {

@@ -50,6 +50,8 @@ step('admin makes', lambda: run('admin-token', 'create table t as select 1 as a'
 ticket = describe('select * from t', 'admin-token').endpoints[0].ticket
 step('own ticket', lambda: read(ticket, 'admin-token'))
 step('other ticket', lambda: read(ticket, 'read-token'))
+step('cut ticket', lambda: read(fl.Ticket(ticket.ticket[:-5]), 'admin-token'))
+step('changed ticket', lambda: read(fl.Ticket(ticket.ticket[:-5] + b'aaaaa'), 'admin-token'))
 step('reader reads', lambda: run('read-token', 'select a from t'))
 step('reader writes', lambda: run('read-token', 'insert into t values (2)'))
 step('reader drops', lambda: run('read-token', 'drop table t'))
@@ -63,6 +65,8 @@ step('still there', lambda: run('read-token', 'select count(*) from t'))
   );
   assert.equal(steps.value('own ticket'), 1);
   assert.match(steps.failure('other ticket'), /TICKET_INVALID: /);
+  assert.match(steps.failure('cut ticket'), /TICKET_INVALID: /);
+  assert.match(steps.failure('changed ticket'), /TICKET_INVALID: /);
   assert.deepEqual(steps.value('reader reads'), [[1]]);
   assert.match(steps.failure('reader writes'), /QUERY_FORBIDDEN: /);
   assert.match(steps.failure('reader drops'), /QUERY_FORBIDDEN: /);
