@@ -132,6 +132,7 @@ print(json.dumps([n for n, t in got.items() if sorted(t.to_pylist(), key=lambda 
     assert.equal(await code('t/rows?timestamp=yesterday'), 'OPTION_INVALID');
     assert.equal(await code('t/rows?columns=nothing'), 'OPTION_INVALID');
     assert.equal(await code('t/rows?filter=nothing%3D1'), 'OPTION_INVALID');
+    assert.equal(await code("t/rows?filter=id%20%3E%20'x'"), 'OPTION_INVALID');
     assert.equal(await code('t/rows?filter=id%20in%20(select%201)'), 'OPTION_INVALID');
     assert.equal(await code('t/rows?limit=-1'), 'OPTION_INVALID');
     assert.equal(await code('t/version/0?timestamp=2001-01-01T00:00:00Z'), 'OPTION_INVALID');

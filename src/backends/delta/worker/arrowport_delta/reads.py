@@ -12,7 +12,7 @@ from arro3.core import Schema as ArrowSchema
 from arro3.io import write_csv, write_ipc_stream, write_ndjson, write_parquet
 from deltalake import DeltaTable
 
-from .errors import WorkerError
+from .errors import WorkerError, classify_expression
 from .frames import FrameConnection
 from .requests import Context
 from .versions import open_version
@@ -65,7 +65,10 @@ def read(context: Context) -> dict[str, Any]:
     table = open_version(context)
     columns = args.texts("columns") or None
     _check_columns(table, columns)
-    reader = table.scan(columns=columns, predicate=args.find_text("filter"))
+    try:
+        reader = table.scan(columns=columns, predicate=args.find_text("filter"))
+    except Exception as error:
+        raise classify_expression(error) from error
     wanted = columns or [str(field.name) for field in table.schema().fields]
     target = _select(table.schema().to_arrow(), wanted)
     return _send(context, reader, target, wanted, table.version())
@@ -83,13 +86,16 @@ def changes(context: Context) -> dict[str, Any]:
         raise WorkerError("version_not_found", f"The table has no version {first}.")
     if last is not None and last < first:
         raise WorkerError("invalid", "to must not be before from.")
-    reader = table.load_cdf(
-        starting_version=first,
-        ending_version=last,
-        columns=args.texts("columns") or None,
-        predicate=args.find_text("filter"),
-        allow_out_of_range=True,
-    )
+    try:
+        reader = table.load_cdf(
+            starting_version=first,
+            ending_version=last,
+            columns=args.texts("columns") or None,
+            predicate=args.find_text("filter"),
+            allow_out_of_range=True,
+        )
+    except Exception as error:
+        raise classify_expression(error) from error
     names = [str(name) for name in reader.schema.names]
     return _send(context, reader, _plain(reader.schema), names, table.version())
 
@@ -109,6 +115,8 @@ def _send(
             raise out.failure from None
         if version < context.cached.require().version() and re.search(r"not found|no such file", str(error), re.I):
             raise WorkerError("version_not_found", f"Files of version {version} were vacuumed.") from error
+        if isinstance(error, Exception) and context.args.find_text("filter") is not None:
+            raise classify_expression(error) from error
         raise
     return {"rows": counted.rows, "bytes": out.bytes_sent, "version": version}
 
