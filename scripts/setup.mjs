@@ -92,8 +92,10 @@ async function installPackages() {
   const args = ['ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund'];
   const npmScript = process.env.npm_execpath;
   const npmNode = process.env.npm_node_execpath ?? process.execPath;
-  if (npmScript?.endsWith('.js')) await run(npmNode, [npmScript, ...args, '--loglevel=error']);
-  else await run('npm', [...args, '--loglevel=error']);
+  // A registry that stalls is asked again after half a minute rather than five; what the cache holds is not fetched anew.
+  const options = ['--prefer-offline', '--fetch-timeout=30000', '--fetch-retries=4', '--loglevel=error'];
+  if (npmScript?.endsWith('.js')) await run(npmNode, [npmScript, ...args, ...options]);
+  else await run('npm', [...args, ...options]);
   if (!packagesAreCurrent()) {
     throw new SetupError('npm ci ended well, but node_modules does not match package-lock.json.');
   }

@@ -97,7 +97,7 @@ async function storm(
       try {
         await random.pick(deeds)({ server, random, body });
       } catch (error) {
-        report.failures.push(error instanceof Error ? error.message : String(error));
+        report.failures.push(describe(error));
       }
     }
   });
@@ -145,4 +145,10 @@ function countErrors(server: TestServer, counts: Record<string, number>): void {
     const kind = `${line['code'] ?? line['msg']}: ${err?.message ?? ''}`;
     counts[kind] = (counts[kind] ?? 0) + 1;
   }
+}
+
+/** What went wrong, with what brought it about: `fetch failed` says nothing by itself. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}: ${describe(error.cause)}`;
 }
