@@ -26,11 +26,10 @@ export async function readTlsMaterial(
   logger: Pick<Logger, 'warn'>,
 ): Promise<TlsMaterial | null> {
   if (tls.cert === null || tls.key === null) return null;
-  const [cert, key, clientCa] = await Promise.all([
-    readPem('cert', tls.cert, cwd),
-    readPem('key', tls.key, cwd),
-    tls.client_ca === null ? null : readPem('client_ca', tls.client_ca, cwd),
-  ]);
+  // One after the other, so that of several that are wrong the first is told.
+  const cert = await readPem('cert', tls.cert, cwd);
+  const key = await readPem('key', tls.key, cwd);
+  const clientCa = tls.client_ca === null ? null : await readPem('client_ca', tls.client_ca, cwd);
   const certificate = checkCertificate('cert', tls.cert, cert);
   if (tls.client_ca !== null && clientCa !== null) checkCertificate('client_ca', tls.client_ca, clientCa);
   checkPair({ cert, key, clientCa }, tls.key);
