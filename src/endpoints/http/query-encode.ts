@@ -24,7 +24,7 @@ async function* encodeArrow(
   compression: 'zstd' | 'lz4' | undefined,
 ): AsyncGenerator<Uint8Array> {
   yield frameMetadata(encodeSchemaMessage(result.schema));
-  for await (const { columns, rows } of result.batches) {
+  for await (const { columns, rows } of aheadByOne(result.batches)) {
     if (compression === undefined) {
       const { metadata, parts } = encodeRecordBatchParts(columns, rows);
       yield frameMetadata(metadata);
@@ -37,6 +37,23 @@ async function* encodeArrow(
     }
   }
   yield endOfStream;
+}
+
+/** The same batches; while one is being sent, the next is made. */
+async function* aheadByOne(batches: AsyncIterable<ArrowBatch>): AsyncGenerator<ArrowBatch> {
+  const iterator = batches[Symbol.asyncIterator]();
+  let next = iterator.next();
+  try {
+    for (let current = await next; current.done !== true; current = await next) {
+      next = iterator.next();
+      // Its error is thrown when its turn comes; it is not lost when the reader leaves before.
+      next.catch(() => undefined);
+      yield current.value;
+    }
+  } finally {
+    await next.catch(() => undefined);
+    await iterator.return?.();
+  }
 }
 
 async function* encodeCsv(result: QueryResult): AsyncGenerator<Uint8Array> {
