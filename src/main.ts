@@ -1,12 +1,11 @@
 #!/usr/bin/env node
 import { enableCompileCache } from 'node:module';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
+import { cacheFolder } from './config/cache-folder.ts';
 
 // Half of a start is reading the sources. A folder that cannot be written is passed over.
-const { ARROWPORT_CACHE: named, XDG_CACHE_HOME: xdg } = process.env;
-enableCompileCache(join(named || join(xdg || join(homedir(), '.cache'), 'arrowport'), 'compiled'));
+enableCompileCache(join(cacheFolder(process.env), 'compiled'));
 
 // DuckDB's statements, codecs and files share libuv's threads, of which four would make them wait for each other.
 // The pool reads this when it is first used, which is after this line.

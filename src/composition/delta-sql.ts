@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import type { DeltaBackend } from '../backends/delta/backend.ts';
-import { workerCacheFolder } from '../backends/delta/cache-folder.ts';
 import { workerFolder } from '../backends/delta/environment.ts';
 import type { DuckDbBackend } from '../backends/duckdb/backend.ts';
 import type { DatabaseOptions } from '../backends/duckdb/database.ts';
 import { findDeltaExtension, installDeltaExtension } from '../backends/duckdb/delta-extension.ts';
 import { createDeltaRelations } from '../backends/duckdb/delta-relations.ts';
 import type { RelationSource } from '../backends/duckdb/query/relation-source.ts';
+import { cacheFolder } from '../config/cache-folder.ts';
 import type { Config } from '../config/schema.ts';
 import { absoluteTablePath } from './migrate.ts';
 
@@ -48,7 +48,7 @@ export function setUpDeltaExtension(python: string, environment: Environment): P
 
 function extensionPlace(environment: Environment) {
   return {
-    cacheFolder: workerCacheFolder(environment),
+    cacheFolder: cacheFolder(environment),
     lockFile: join(workerFolder, 'duckdb-extension.lock'),
   };
 }

@@ -1,4 +1,5 @@
 import type { DeltaBackend } from '../backends/delta/backend.ts';
+import { cacheFolder } from '../config/cache-folder.ts';
 import type { Config } from '../config/schema.ts';
 import type { DeltaAccess } from '../core/delta.ts';
 import type { IpcLimits } from '../core/ipc-message.ts';
@@ -49,7 +50,6 @@ export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
   return {
     async open() {
       const { createDeltaBackend } = await import('../backends/delta/backend.ts');
-      const { workerCacheFolder } = await import('../backends/delta/cache-folder.ts');
       const config = options.config();
       const { delta_config: delta } = config;
       const restarts = metrics.counter('arrowport_worker_restarts_total');
@@ -64,7 +64,7 @@ export function createDeltaSide(options: DeltaSideOptions): DeltaSide {
         keyRetentionHours: config.idempotency.retention_hours,
         maxLoads: config.limits.max_streams,
         limits: () => readLimits(options),
-        cacheFolder: workerCacheFolder(options.env),
+        cacheFolder: cacheFolder(options.env),
         python: options.env['ARROWPORT_DELTA_PYTHON'] || null,
         spoolFolder: null,
         environment: options.env,

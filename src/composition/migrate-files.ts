@@ -1,8 +1,8 @@
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createDeltaBackend, type DeltaBackend } from '../backends/delta/backend.ts';
-import { workerCacheFolder } from '../backends/delta/cache-folder.ts';
 import type { DuckDbBackend } from '../backends/duckdb/backend.ts';
+import { cacheFolder } from '../config/cache-folder.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import type { Migrator } from '../core/migration.ts';
@@ -123,7 +123,7 @@ function openTables(config: Config, options: MigrateFilesOptions): DeltaBackend 
     compactMinFiles: delta.auto_compact_min_files,
     keyRetentionHours: config.idempotency.retention_hours,
     maxLoads: 4,
-    cacheFolder: workerCacheFolder(options.env),
+    cacheFolder: cacheFolder(options.env),
     python: options.env['ARROWPORT_DELTA_PYTHON'] || null,
     spoolFolder: null,
     environment: options.env,

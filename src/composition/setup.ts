@@ -1,5 +1,5 @@
-import { workerCacheFolder } from '../backends/delta/cache-folder.ts';
 import { ensureWorkerEnvironment, type WorkerEnvironment } from '../backends/delta/environment.ts';
+import { cacheFolder } from '../config/cache-folder.ts';
 
 /** What `setUpDeltaWorker` takes of the process it runs in. */
 export interface SetupOptions {
@@ -14,7 +14,7 @@ export interface SetupOptions {
  */
 export function setUpDeltaWorker(options: SetupOptions): Promise<WorkerEnvironment> {
   return ensureWorkerEnvironment({
-    cacheFolder: workerCacheFolder(options.env),
+    cacheFolder: cacheFolder(options.env),
     environment: options.env,
     python: options.env['ARROWPORT_DELTA_PYTHON'] || null,
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),

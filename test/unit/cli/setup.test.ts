@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { workerCacheFolder } from '../../../src/backends/delta/cache-folder.ts';
 import { workerFolder } from '../../../src/backends/delta/environment.ts';
+import { cacheFolder } from '../../../src/config/cache-folder.ts';
 import { runPythonJson, skipWithoutPython, testPython } from '../../support/python.ts';
 import { makeTempFolder } from '../../support/temp-folder.ts';
 import { runCli } from './run-cli.ts';
@@ -42,8 +42,8 @@ test('setup finds the environment that is there', { skip: skipWithoutPython }, a
 });
 
 test('worker environments are kept where the environment says, else in the cache of the user', () => {
-  assert.equal(workerCacheFolder({ ARROWPORT_CACHE: '/c', XDG_CACHE_HOME: '/x', HOME: '/h' }), '/c');
-  assert.equal(workerCacheFolder({ XDG_CACHE_HOME: '/x', HOME: '/h' }), '/x/arrowport');
-  assert.equal(workerCacheFolder({ XDG_CACHE_HOME: 'relative', HOME: '/h' }), '/h/.cache/arrowport');
-  assert.equal(workerCacheFolder({ HOME: '/h' }), '/h/.cache/arrowport');
+  assert.equal(cacheFolder({ ARROWPORT_CACHE: '/c', XDG_CACHE_HOME: '/x', HOME: '/h' }), '/c');
+  assert.equal(cacheFolder({ XDG_CACHE_HOME: '/x', HOME: '/h' }), '/x/arrowport');
+  assert.equal(cacheFolder({ XDG_CACHE_HOME: 'relative', HOME: '/h' }), '/h/.cache/arrowport');
+  assert.equal(cacheFolder({ HOME: '/h' }), '/h/.cache/arrowport');
 });

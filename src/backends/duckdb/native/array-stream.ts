@@ -123,8 +123,6 @@ export function trackRelease(array: CArray, released: () => void): void {
 export interface ArrowView {
   /** Sets what the next statement over the view reads, in order; null for nothing. */
   offer(source: ArraySource | null): void;
-  /** What went wrong while batches were handed out since the last `offer`. */
-  failure(): string | null;
   /** Frees the stream, after the view was dropped by SQL. */
   close(): void;
 }
@@ -160,9 +158,7 @@ export function createArrowView(
   return {
     offer(source) {
       state.source = source;
-      if (source !== null) state.failure = null;
     },
-    failure: () => state.failure,
     close() {
       streams.delete(id);
     },
