@@ -108,6 +108,7 @@ class LoadSession {
         await this.#commitWhileWaiting(next);
         const result = await this.#receive(next);
         if (result.done === true) return;
+        if (this.#isReplayedWhole()) await this.#commitBefore(result.value);
         await this.#write(result.value, begin);
         if (this.#isFull()) await this.#commitPart();
       }
@@ -178,11 +179,18 @@ class LoadSession {
 
   #isFull(): boolean {
     if (this.#policy === null || this.#part.batches === 0) return false;
-    // A part that is durable already ends where it ended the first time.
-    const replays = this.#load?.replays;
-    if (replays !== undefined) return this.#part.batches >= replays.batches;
-    const { rows, bytes } = this.#policy;
-    return (rows !== null && this.#part.rows >= rows) || (bytes !== null && this.#part.bytes >= bytes);
+    const { rows, bytes, intervalMs } = this.#policy;
+    const isOverBound =
+      (rows !== null && this.#part.rows >= rows) || (bytes !== null && this.#part.bytes >= bytes);
+    if (this.#load?.replays === undefined) return isOverBound;
+    // What no bound ended the first time was the end of the stream, and is most likely to be that again.
+    return this.#isReplayedWhole() && (isOverBound || intervalMs !== null);
+  }
+
+  /** A part that is durable already ends where it ended the first time. */
+  #isReplayedWhole(): boolean {
+    const replays = this.#policy === null ? undefined : this.#load?.replays;
+    return replays !== undefined && this.#part.batches > 0 && this.#part.batches >= replays.batches;
   }
 
   /** Commits what a slow producer has sent when its time is over, while the next message is on its way. */
@@ -194,6 +202,15 @@ class LoadSession {
       await this.#commitPart();
     } catch (error) {
       next.then(({ done, value }) => done !== true && value.release()).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #commitBefore(message: IpcMessage): Promise<void> {
+    try {
+      await this.#commitPart();
+    } catch (error) {
+      message.release();
       throw error;
     }
   }
@@ -211,12 +228,8 @@ class LoadSession {
     if (last === null) throw new Error('The load ended without a transaction.');
     // The stream ended at a split: all is durable, and the last receipt says so.
     const part = { ...this.#part, durationMs: performance.now() - this.#part.startedAt };
-    return createReceipt(
-      this.#route,
-      { rows: 0, version: last.version, commitId: last.commit_id },
-      part,
-      this.#total,
-    );
+    const result = { rows: 0, version: last.version, commitId: last.commit_id };
+    return { ...createReceipt(this.#route, result, part, this.#total), replayed: last.replayed };
   }
 
   async #commit(load: Load): Promise<CommitReceipt> {

@@ -34,7 +34,7 @@ export function createReceipt(
     version: result.version,
     replayed: replay !== null,
     duration_ms: Math.round((replay?.durationMs ?? result.durationMs ?? part.durationMs) * 10) / 10,
-    message: replay === null ? `${what} committed to ${table}` : `${what} were committed to ${table} before`,
+    message: `${what} committed to ${table}`,
     ...(totals === null ? {} : { rows_total: totals.rows, batches_total: totals.batches }),
   };
 }
