@@ -50,10 +50,7 @@ export function deltaTypeOf(field: ArrowField, path: string): DeltaType {
     case 'map':
       return mapType(field, path);
     case 'struct':
-      return {
-        type: 'struct',
-        fields: field.children.map((child) => deltaFieldOf(child, `${path}.${child.name}`)),
-      };
+      return structType(field, path);
     case 'run-end-encoded':
       return childType(field, 1, path);
     default: {
@@ -75,7 +72,7 @@ export function deltaFieldOf(field: ArrowField, path: string): DeltaField {
 export function unsupported(field: ArrowField, path: string): ArrowportError {
   return new ArrowportError(
     'TYPE_UNSUPPORTED',
-    `Delta cannot hold column ${JSON.stringify(path)} of type ${describeType(field)} exactly.${adviceFor(field.type)}`,
+    `Delta cannot hold column ${JSON.stringify(path)} of type ${describeType(field)} exactly.${adviceFor(field)}`,
     { details: { column: path } },
   );
 }
@@ -109,6 +106,17 @@ function childType(field: ArrowField, index: number, path: string): DeltaType {
   const child = field.children[index];
   if (child === undefined) throw unsupported(field, path);
   return deltaTypeOf(child, path);
+}
+
+function structType(field: ArrowField, path: string): DeltaStruct {
+  const { children } = field;
+  // Parquet has no group without fields, and Delta tells names apart by more than their case.
+  if (children.length === 0 || haveTwins(children)) throw unsupported(field, path);
+  return { type: 'struct', fields: children.map((child) => deltaFieldOf(child, `${path}.${child.name}`)) };
+}
+
+function haveTwins(fields: readonly ArrowField[]): boolean {
+  return new Set(fields.map(({ name }) => name.toLowerCase())).size < fields.length;
 }
 
 function mapType(field: ArrowField, path: string): DeltaType {
@@ -159,7 +167,8 @@ function primitiveOf(type: ArrowType): string | undefined {
   }
 }
 
-function adviceFor(type: ArrowType): string {
+function adviceFor({ type, children }: ArrowField): string {
+  if (haveTwins(children)) return ' Names of its fields must differ by more than case.';
   if (type.kind === 'timestamp') return ' Cast it to timestamp[us].';
   if (type.kind === 'int') return ' Cast it to int64, or to decimal128(20, 0).';
   if (type.kind === 'time' || type.kind === 'duration') return ' Cast it to int64 or to a string.';

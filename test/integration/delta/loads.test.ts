@@ -145,6 +145,11 @@ describe('Delta loads', { skip: skipWithoutPython }, () => {
       [`pa.array([1], pa.duration('us'))`, 'duration[us]'],
       [`pa.array([None], pa.null())`, 'null'],
       [`pa.array([[1]], pa.list_(pa.time32('s')))`, 'time32[s]'],
+      [`pa.array([{}], pa.struct([]))`, 'struct<>'],
+      [
+        `pa.array([[(1, {'a': 1, 'A': 2})]], pa.map_(pa.int8(), pa.struct({'a': pa.int8(), 'A': pa.int8()})))`,
+        'struct<a: int8, A: int8>',
+      ],
     ] as const;
     for (const [source, type] of cases) {
       const bytes = await simple(`'good': [1], 'bad': ${source}`);
