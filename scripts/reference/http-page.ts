@@ -66,6 +66,7 @@ async function describeApi(): Promise<OpenApiDocument> {
       listSchemas: unused,
       listKeys: unused,
       describeTable: unused,
+      splitRead: unused,
       openSession: unused,
       setDraining: unused,
       close: unused,

@@ -23,6 +23,7 @@ export function auditQueries(engine: QueryEngine, trail: AuditTrail): QueryEngin
   return {
     ...auditRunner(engine, trail, () => tell),
     exportParquet: (sql, parameters, context) => engine.exportParquet(sql, parameters, context),
+    splitRead: (sql, partBytes, context) => engine.splitRead(sql, partBytes, context),
     openSession: async () => auditSession(await engine.openSession(), trail),
     setDraining: () => engine.setDraining(),
     close: () => engine.close(),

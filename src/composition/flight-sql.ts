@@ -20,6 +20,7 @@ export function createFlightSqlSide({ engine, ingestor, config }: FlightSqlSideO
     ingestor,
     facts: () => ({ version: packageVersion(), statementTimeoutMs: config().query.timeout_ms }),
     ticketLifetimeMs: () => config().flight_ticket_seconds * 1000,
+    endpointBytes: () => config().flight_endpoint_bytes,
   });
   return producer;
 }

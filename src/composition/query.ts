@@ -43,6 +43,7 @@ export function createQuerySide(options: QuerySideOptions): QueryEngine {
     run: async (sql, parameters, context) => (await open()).run(sql, parameters, context),
     runUpdate: async (sql, parameters, context) => (await open()).runUpdate(sql, parameters, context),
     exportParquet: async (sql, parameters, context) => (await open()).exportParquet(sql, parameters, context),
+    splitRead: async (sql, partBytes, context) => (await open()).splitRead(sql, partBytes, context),
     listTables: async (context) => (await open()).listTables(context),
     listSchemas: async (context) => (await open()).listSchemas(context),
     listKeys: async (context) => (await open()).listKeys(context),

@@ -16,6 +16,7 @@ export const configSchema = z.strictObject({
   port: httpOptions.port,
   flight_port: flightOptions.flight_port,
   flight_ticket_seconds: flightOptions.flight_ticket_seconds,
+  flight_endpoint_bytes: flightOptions.flight_endpoint_bytes,
   db_path: duckdbOptions.db_path,
   storage_backend: routerOptions.storage_backend,
   delta_config: deltaOptions.delta_config,

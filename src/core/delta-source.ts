@@ -12,6 +12,7 @@ export interface DeltaDataFile {
   readonly path: string;
   /** The values of the partition columns in their order, as texts that SQL can cast; null stands for NULL. */
   readonly partition: readonly (string | null)[];
+  readonly bytes: number;
 }
 
 /** A version of a table as another engine can read it. */

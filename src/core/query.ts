@@ -38,6 +38,18 @@ export interface QueryContext {
   readonly maxRows?: number;
   /** Refuses writes whatever the caller's scopes. */
   readonly readOnly?: boolean;
+  /** Answers this part of the rows alone; `splitRead` has made it for the same statement. */
+  readonly part?: ReadPart;
+}
+
+/** A share of the rows of a statement that reads one table, which never changes: that of some of the files of a version. */
+export interface ReadPart {
+  /** The table's own id: a part of it is none of another table of its name. */
+  readonly table: string;
+  readonly version: number;
+  /** From 0, of as many as the files were asked to be shared out to; parts without files are left out. */
+  readonly index: number;
+  readonly of: number;
 }
 
 /**
@@ -173,6 +185,12 @@ export interface QueryEngine extends QueryRunner {
    * statement runs twice then. Throws QUERY_FORBIDDEN for statements that do not read.
    */
   exportParquet(sql: string, parameters: QueryParameters, context: QueryContext): Promise<QueryFile>;
+  /**
+   * Parts of about `partBytes` bytes of files that together are all rows of the statement at this moment, each to be run
+   * by itself (`QueryContext.part`). Empty where the statement cannot be shared out: it does more than pick columns and
+   * rows of one table, the table's rows may change, or it has too few bytes for two. Throws what `prepare` throws.
+   */
+  splitRead(sql: string, partBytes: number, context: QueryContext): Promise<readonly ReadPart[]>;
   /** Opens a session; the caller closes it. Throws OVERLOADED past the limit of sessions. */
   openSession(): Promise<QuerySession>;
   /** Takes no new statements; running ones go on. */

@@ -98,5 +98,5 @@ function readFile(value: unknown): DeltaDataFile {
     if (text === null || typeof text === 'string') return text;
     throw new WireValueError('partition', 'list of texts');
   });
-  return { path: readText(value, 'path'), partition };
+  return { path: readText(value, 'path'), partition, bytes: readNumber(value, 'bytes') };
 }

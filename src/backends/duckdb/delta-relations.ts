@@ -2,10 +2,11 @@ import { join } from 'node:path';
 import { type Caller, requireStream } from '../../core/auth.ts';
 import type { DeltaCallContext } from '../../core/delta.ts';
 import type { DeltaMoment, DeltaSource } from '../../core/delta-source.ts';
-import type { CatalogTable } from '../../core/query.ts';
+import type { CatalogTable, ReadPart } from '../../core/query.ts';
 import { isStreamName } from '../../core/stream-name.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { Database } from './database.ts';
+import { countParts, shareOutFiles } from './delta-parts.ts';
 import { prunePartitions } from './delta-pruning.ts';
 import { type DeltaRows, DeltaSpool } from './delta-spool.ts';
 import { filesRelation, parquetRelation } from './delta-sql.ts';
@@ -56,12 +57,29 @@ class DeltaRelations implements RelationSource {
     const source = await this.#options.source();
     const context: DeltaCallContext = { requestId: 'query' };
     const folder = source.folderOf(table);
-    const version = await this.#versionFor(request.statement, source, table, moment, context);
+    const version =
+      request.part?.version ?? (await this.#versionFor(request.statement, source, table, moment, context));
     const { database } = await this.#options.host.open();
-    if (folder !== null && (await this.#canScan(database))) {
+    if (folder !== null && request.part === undefined && (await this.#canScan(database))) {
       return `(SELECT * FROM delta_scan(${quoteText(folder)}, version => ${version}))`;
     }
     return this.#readFiles(source, { ...request, table, version }, database, context);
+  }
+
+  async split(request: RelationRequest, partBytes: number): Promise<readonly ReadPart[]> {
+    const { table, moment } = readRequest(request);
+    if (!isStreamName(table)) throw notFound(table);
+    requireStream(request.caller, table);
+    const source = await this.#options.source();
+    const context: DeltaCallContext = { requestId: 'query' };
+    const version = await this.#versionFor(request.statement, source, table, moment, context);
+    const { id, files: all, ...snapshot } = await source.snapshot(table, version, context);
+    if (all === null) return [];
+    const { database } = await this.#options.host.open();
+    const files = await prunePartitions(database, { ...snapshot, files: all }, request.conditions);
+    const of = countParts(files, partBytes);
+    const parts = shareOutFiles(files, of);
+    return parts.length < 2 ? [] : parts.map((_, index) => ({ table: id, version, index, of }));
   }
 
   async list(caller: Caller): Promise<readonly CatalogTable[]> {
@@ -78,13 +96,19 @@ class DeltaRelations implements RelationSource {
     database: Database,
     context: DeltaCallContext,
   ): Promise<string> {
-    const { table, version } = request;
+    const { table, version, part } = request;
     const { files: all, ...snapshot } = await source.snapshot(table, version, context);
     const folder = source.folderOf(table);
     const write = (rows: DeltaRows) =>
       this.#spool.find(source, { table, id: snapshot.id, version, rows }, database.spoolFolder, context);
-    if (all === null) return parquetRelation(await write('all'));
-    const files = await prunePartitions(database, { ...snapshot, files: all }, request.conditions);
+    if (all === null) {
+      // The files of a version that has parts tell its rows: this is not the version that was shared out.
+      if (part !== undefined) throw madeAnew(table);
+      return parquetRelation(await write('all'));
+    }
+    const kept = await prunePartitions(database, { ...snapshot, files: all }, request.conditions);
+    if (part !== undefined && part.table !== snapshot.id) throw madeAnew(table);
+    const files = part === undefined ? kept : (shareOutFiles(kept, part.of)[part.index] ?? []);
     const located =
       folder === null ? null : files.map((file) => ({ ...file, path: join(folder, file.path) }));
     const isNamed =
@@ -155,6 +179,13 @@ function countPartitions(files: readonly { readonly partition: readonly (string 
 function notFound(table: string): ArrowportError {
   const shown = table.length > 128 ? `${table.slice(0, 128)}…` : table;
   return new ArrowportError('TABLE_NOT_FOUND', `There is no Delta table ${JSON.stringify(shown)}.`);
+}
+
+function madeAnew(table: string): ArrowportError {
+  return new ArrowportError(
+    'VERSION_NOT_FOUND',
+    `The Delta table ${JSON.stringify(table)} is not the one any more that was asked for. Ask for the flight info again.`,
+  );
 }
 
 function readRequest(request: RelationRequest): { table: string; moment: DeltaMoment } {

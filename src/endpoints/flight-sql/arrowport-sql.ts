@@ -38,6 +38,8 @@ export interface ArrowportSqlOptions {
   facts(): Omit<ServerFacts, 'isReadOnly'>;
   /** How long tickets hold. */
   ticketLifetimeMs(): number;
+  /** Bytes of files that one endpoint stands for where rows are shared out to several; null: never to several. */
+  endpointBytes(): number | null;
 }
 
 /** The reading side of the Flight door, with Flight SQL. */
@@ -82,7 +84,9 @@ class ArrowportSqlService implements FlightSqlService {
       sessions: this.#sessions,
       prepared: this.#prepared,
       kept: this.#kept,
+      engine: options.engine,
       ticketLifetimeMs: options.ticketLifetimeMs,
+      partBytes: options.endpointBytes,
     });
     const sessionOptions = createSessionOptions(this.#sessions);
     this.setSessionOptions = sessionOptions.set;
@@ -160,12 +164,12 @@ class ArrowportSqlService implements FlightSqlService {
 
   async prepare(message: StatementMessage, call: FlightCall) {
     const { query: sql, transactionId } = readStatement(message);
-    const { runner, ticket } = this.#sessions.find(call, transactionId);
+    const { runner, session, ticket } = this.#sessions.find(call, transactionId);
     const query = await runner.prepare(sql, queryContext(call));
     const parameterSchema = encapsulateSchema(query.parameterSchema);
     const datasetSchema = query.returnsRows ? encapsulateSchema(query.resultSchema) : NO_BYTES;
     const preparedStatementHandle = this.#prepared.add(
-      { query, transaction: ticket.transaction },
+      { query, transaction: ticket.transaction, inSession: session !== null },
       call.caller.name,
     );
     return { preparedStatementHandle, datasetSchema, parameterSchema, isUpdate: !query.returnsRows };
@@ -208,16 +212,19 @@ class ArrowportSqlService implements FlightSqlService {
     return { ...endpoint, ...createEndpoint(ticket, expiresAt) };
   }
 
-  /** An info whose one endpoint's ticket fetches the rows. */
+  /** An info whose endpoints' tickets fetch the rows. */
   createInfo(rows: DescribedRows, descriptor: FlightDescriptor, call: FlightCall): FlightInfoMessage {
-    const { ticket, expiresAt } = this.#tickets.issue(rows.content, call.caller.name);
+    const endpoint = rows.contents.map((content) => {
+      const { ticket, expiresAt } = this.#tickets.issue(content, call.caller.name);
+      return createEndpoint(ticket, expiresAt);
+    });
     return {
       schema: encapsulateSchema(rows.schema),
       flightDescriptor: descriptor,
-      endpoint: [createEndpoint(ticket, expiresAt)],
+      endpoint,
       totalRecords: rows.rows,
       totalBytes: rows.bytes,
-      ordered: true,
+      ordered: endpoint.length === 1,
     };
   }
 
@@ -240,7 +247,7 @@ class ArrowportSqlService implements FlightSqlService {
         const { ticket: place } = this.#sessions.find(call);
         const encoded = Buffer.from(writeSqlCommand(command)).toString('base64');
         const content: TicketContent = { kind: 'catalog', command: encoded, place };
-        return { schema: catalogSchema(command), content, rows: -1, bytes: -1 };
+        return { schema: catalogSchema(command), contents: [content], rows: -1, bytes: -1 };
       }
     }
   }

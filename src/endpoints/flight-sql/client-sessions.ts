@@ -56,7 +56,8 @@ interface Transaction {
 /** The cookie's name is the one of Arrow's own servers. */
 const COOKIE = 'arrow_flight_session_id';
 const COOKIE_VALUE = new RegExp(`(?:^|;\\s*)${COOKIE}=([0-9a-f]{32})(?:;|$)`);
-const NOWHERE: TicketPlace = { transaction: null, session: null };
+/** Outside of any session. */
+export const NOWHERE: TicketPlace = { transaction: null, session: null };
 const MAX_SESSIONS = 1000;
 const MAX_TRANSACTIONS = 1000;
 const SESSION_IDLE_MS = 120 * 60_000;

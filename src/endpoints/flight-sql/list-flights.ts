@@ -35,7 +35,7 @@ export async function* listTableFlights(
       const place = { transaction: null, session: null };
       const content = { kind: 'statement', sql: `SELECT * FROM ${quoteName(path)}`, place } as const;
       yield createInfo(
-        { schema, content, rows: -1, bytes: -1 },
+        { schema, contents: [content], rows: -1, bytes: -1 },
         { type: descriptorType.PATH, cmd: NO_BYTES, path },
         call,
       );

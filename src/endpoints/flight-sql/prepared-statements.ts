@@ -7,6 +7,8 @@ export interface PreparedStatement {
   readonly query: PreparedQuery;
   /** The id, in hex, of the transaction that it runs in; null outside of any. */
   readonly transaction: string | null;
+  /** Whether it runs in a session, of which a transaction is one. */
+  readonly inSession: boolean;
 }
 
 /** A prepared statement with the parameters of one of its bindings; null before any. */

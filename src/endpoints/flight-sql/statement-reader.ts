@@ -1,4 +1,11 @@
-import type { PreparedQuery, QueryContext, QueryParameters, QueryResult } from '../../core/query.ts';
+import type {
+  PreparedQuery,
+  QueryContext,
+  QueryEngine,
+  QueryParameters,
+  QueryResult,
+  QueryRunner,
+} from '../../core/query.ts';
 import { NO_PARAMETERS } from '../../core/query.ts';
 import type { ArrowSchema } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
@@ -7,12 +14,14 @@ import type { FlightBatch, FlightStream } from '../flight/producer.ts';
 import type { ClientSessions, StatementPlace } from './client-sessions.ts';
 import type { KeptResults } from './kept-results.ts';
 import type { BoundStatement, PreparedStatements } from './prepared-statements.ts';
+import { partOf, type ShareOutParts, type StatementContent, shareOut } from './share-out.ts';
 import type { OpenedTicket, TicketContent } from './tickets.ts';
 
-/** Rows that a client may fetch: what they are, and what its ticket says of them. */
+/** Rows that a client may fetch: what they are, and what its tickets say of them. */
 export interface DescribedRows {
   readonly schema: ArrowSchema;
-  readonly content: TicketContent;
+  /** One ticket each; several are parts of the rows, to be read in any order, also side by side. */
+  readonly contents: readonly TicketContent[];
   /** -1 where they are not counted yet. */
   readonly rows: number;
   readonly bytes: number;
@@ -36,10 +45,11 @@ export interface StatementReader {
 export type ReadableContent = Exclude<TicketContent, { readonly kind: 'catalog' }>;
 
 /** What a reader of statements is made of. */
-export interface StatementReaderParts {
+export interface StatementReaderParts extends ShareOutParts {
   readonly sessions: ClientSessions;
   readonly prepared: PreparedStatements;
   readonly kept: KeptResults;
+  readonly engine: Pick<QueryEngine, 'prepare' | 'splitRead'>;
   ticketLifetimeMs(): number;
 }
 
@@ -53,36 +63,22 @@ export function createStatementReader(parts: StatementReaderParts): StatementRea
   const { sessions, prepared, kept } = parts;
   const reads = createReads();
 
-  const describeQuery = async (
-    query: PreparedQuery,
-    parameters: QueryParameters | null,
-    call: FlightCall,
-    content: TicketContent,
-  ): Promise<DescribedRows> => {
-    if (query.kind === 'query') {
-      const schema = parameters === null ? query.resultSchema : await query.describe(parameters);
-      return { schema, content, rows: -1, bytes: -1 };
-    }
-    const executed = await query.execute(parameters ?? NO_PARAMETERS, queryContext(call));
-    const { id, result } = await kept.keep(executed, parts.ticketLifetimeMs());
-    return { ...result, content: { kind: 'kept', id } };
-  };
-
   return {
     async describe(sql, place, call) {
-      const query = await place.runner.prepare(sql, queryContext(call));
-      try {
-        refuseParameters(query);
-        const content: TicketContent = { kind: 'statement', sql, place: place.ticket };
-        return await describeQuery(query, null, call, content);
-      } finally {
-        await query.close();
-      }
+      const shares = await shareOut(parts, sql, place.session !== null, queryContext(call));
+      const whole: StatementContent = { kind: 'statement', sql, place: place.ticket };
+      return await describeStatement(parts, sql, place.runner, call, shares.length === 0 ? [whole] : shares);
     },
     async describePrepared(handle, call) {
       const bound = await findPrepared(parts, prepared.find(handle, call.caller.name), call);
       const { query, parameters, handle: ownHandle, binding } = bound;
-      return await describeQuery(query, parameters, call, { kind: 'prepared', handle: ownHandle, binding });
+      const { sql, kind, parameterSchema } = query;
+      if (kind === 'query' && parameters === null && parameterSchema.fields.length === 0) {
+        const shares = await shareOut(parts, sql, bound.inSession, queryContext(call));
+        if (shares.length > 0) return await describeStatement(parts, sql, parts.engine, call, shares);
+      }
+      const content: TicketContent = { kind: 'prepared', handle: ownHandle, binding };
+      return await describeQuery(parts, query, parameters, call, [content]);
     },
     async schemaOf(sql, place, call) {
       const query = await place.runner.prepare(sql, queryContext(call));
@@ -117,12 +113,46 @@ export function createStatementReader(parts: StatementReaderParts): StatementRea
     context: QueryContext,
   ): Promise<QueryResult> {
     if (content.kind === 'statement') {
-      return await sessions.reopen(content.place, call).runner.run(content.sql, NO_PARAMETERS, context);
+      const { runner } = sessions.reopen(content.place, call);
+      return await runner.run(content.sql, NO_PARAMETERS, { ...context, ...partOf(content) });
     }
     const { handle, binding } = content;
     const bound = prepared.findBinding(handle, binding, call.caller.name);
     const { query, parameters } = await findPrepared(parts, bound, call);
     return await query.execute(parameters ?? NO_PARAMETERS, context);
+  }
+}
+
+/** What a query will answer; a statement that changes rows runs here, once. */
+async function describeQuery(
+  parts: Pick<StatementReaderParts, 'kept' | 'ticketLifetimeMs'>,
+  query: PreparedQuery,
+  parameters: QueryParameters | null,
+  call: FlightCall,
+  contents: readonly TicketContent[],
+): Promise<DescribedRows> {
+  if (query.kind === 'query') {
+    const schema = parameters === null ? query.resultSchema : await query.describe(parameters);
+    return { schema, contents, rows: -1, bytes: -1 };
+  }
+  const executed = await query.execute(parameters ?? NO_PARAMETERS, queryContext(call));
+  const { id, result } = await parts.kept.keep(executed, parts.ticketLifetimeMs());
+  return { ...result, contents: [{ kind: 'kept', id }] };
+}
+
+async function describeStatement(
+  parts: Pick<StatementReaderParts, 'kept' | 'ticketLifetimeMs'>,
+  sql: string,
+  runner: Pick<QueryRunner, 'prepare'>,
+  call: FlightCall,
+  contents: readonly StatementContent[],
+): Promise<DescribedRows> {
+  const query = await runner.prepare(sql, { ...queryContext(call), ...partOf(contents[0]) });
+  try {
+    refuseParameters(query);
+    return await describeQuery(parts, query, null, call, contents);
+  } finally {
+    await query.close();
   }
 }
 
@@ -135,7 +165,7 @@ export async function findPrepared(
   const place = sessions.succeed(bound.transaction, call);
   if (place === null) return bound;
   const query = await place.runner.prepare(bound.query.sql, queryContext(call));
-  const statement = { query, transaction: place.ticket.transaction };
+  const statement = { query, transaction: place.ticket.transaction, inSession: place.session !== null };
   prepared.move(bound.handle, statement, call.caller.name);
   await bound.query.close();
   return { ...bound, ...statement };

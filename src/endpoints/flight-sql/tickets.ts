@@ -1,10 +1,17 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { ReadPart } from '../../core/query.ts';
 import { ArrowportError } from '../../errors.ts';
 
 /** What a ticket gives its caller to read. */
 export type TicketContent =
   /** A statement, run when the ticket is used; in a transaction, in a session, or in neither. */
-  | { readonly kind: 'statement'; readonly sql: string; readonly place: TicketPlace }
+  | {
+      readonly kind: 'statement';
+      readonly sql: string;
+      readonly place: TicketPlace;
+      /** The part of its rows; all where there is none. */
+      readonly part?: ReadPart;
+    }
   /** A prepared statement with the parameters that a binding gave it. */
   | { readonly kind: 'prepared'; readonly handle: string; readonly binding: number }
   /** Rows that are there already. */

@@ -53,7 +53,7 @@ test('each binding has a handle of its own; the plain handle stands for the late
       isClosed = true;
     },
   };
-  const handle = statements.add({ query, transaction: null }, 'ann');
+  const handle = statements.add({ query, transaction: null, inSession: false }, 'ann');
   assert.equal(statements.find(handle, 'ann').parameters, null);
   const bind = (value: number) => statements.bind(handle, { kind: 'values', values: [value] }, 'ann');
   const first = bind(1);

@@ -9,6 +9,7 @@ import type {
   QueryParameters,
   QueryResult,
   QuerySession,
+  ReadPart,
   TableKey,
 } from '../../../core/query.ts';
 import type { ArrowSchema } from '../../../core/schema.ts';
@@ -79,6 +80,10 @@ class DuckDbQueryEngine implements QueryEngine {
 
   exportParquet(sql: string, parameters: QueryParameters, context: QueryContext): Promise<QueryFile> {
     return this.#runner.exportParquet(sql, parameters, context);
+  }
+
+  splitRead(sql: string, partBytes: number, context: QueryContext): Promise<readonly ReadPart[]> {
+    return this.#runner.splitRead(sql, partBytes, context);
   }
 
   listTables(context: QueryContext): Promise<readonly CatalogTable[]> {

@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Caller } from '../../../core/auth.ts';
-import type { QueryAccess, StatementKind } from '../../../core/query.ts';
+import type { QueryAccess, ReadPart, StatementKind } from '../../../core/query.ts';
 import type { TableName } from '../../../core/route.ts';
 import { ArrowportError } from '../../../errors.ts';
 import type { DatabaseRules } from './database-rules.ts';
@@ -23,6 +23,8 @@ export interface GateContext {
   /** Whether temporary objects have a session to live in. */
   readonly inSession: boolean;
   readonly relations: readonly RelationSource[];
+  /** The part of its one table's rows that the statement is to read; undefined for all. */
+  readonly part: ReadPart | undefined;
 }
 
 /** A statement that may be prepared and run. */

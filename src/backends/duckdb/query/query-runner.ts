@@ -8,6 +8,7 @@ import type {
   QueryParameters,
   QueryResult,
   QueryRunner,
+  ReadPart,
   TableKey,
 } from '../../../core/query.ts';
 import type { ArrowSchema } from '../../../core/schema.ts';
@@ -16,6 +17,7 @@ import { listKeys, listSchemas, listTables } from './catalog-listing.ts';
 import type { EngineParts, Lease, LeaseSource } from './engine-parts.ts';
 import { exportParquet } from './parquet-export.ts';
 import { toQueryError } from './query-error.ts';
+import { findReadParts, mayNameRelation } from './read-parts.ts';
 import { RunGuard } from './run-guard.ts';
 import { describeStatement, runChanges, startStatement } from './statement-execution.ts';
 import { openStatement } from './statement-run.ts';
@@ -61,6 +63,15 @@ export class StatementRunner implements QueryRunner {
   async exportParquet(sql: string, parameters: QueryParameters, context: QueryContext): Promise<QueryFile> {
     const open = await openStatement(sql, context, this.#parts, this.#source);
     return exportParquet(open, parameters, context, this.#parts);
+  }
+
+  async splitRead(sql: string, partBytes: number, context: QueryContext): Promise<readonly ReadPart[]> {
+    const { relations } = this.#parts;
+    if (!mayNameRelation(sql, relations)) return [];
+    const { caller } = context;
+    return this.#look(context, ({ connection }) =>
+      findReadParts(sql, partBytes, { connection, caller, relations }),
+    );
   }
 
   listTables(context: QueryContext): Promise<readonly CatalogTable[]> {

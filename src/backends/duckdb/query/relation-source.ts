@@ -1,5 +1,5 @@
 import type { Caller } from '../../../core/auth.ts';
-import type { CatalogTable } from '../../../core/query.ts';
+import type { CatalogTable, ReadPart } from '../../../core/query.ts';
 import type { TreeNode } from './statement-tree.ts';
 import type { Condition } from './table-conditions.ts';
 
@@ -22,6 +22,8 @@ interface RelationUse {
   readonly caller: Caller;
   /** Conditions that the statement puts on its rows, besides others: rows that fail one need not be read. */
   readonly conditions: readonly Condition[];
+  /** Only these rows of it. */
+  readonly part?: ReadPart;
 }
 
 /**
@@ -37,6 +39,8 @@ export interface RelationSource {
    * may hold nothing of the client's but as literals. Throws TABLE_NOT_FOUND, VERSION_NOT_FOUND, FORBIDDEN.
    */
   resolve(request: RelationRequest): Promise<string>;
+  /** The parts that the rows of the table as it is now are shared out to; empty for fewer than two. Throws as `resolve` does. */
+  split?(request: RelationRequest, partBytes: number): Promise<readonly ReadPart[]>;
   /** The tables that the caller may name. */
   list?(caller: Caller): Promise<readonly CatalogTable[]>;
 }

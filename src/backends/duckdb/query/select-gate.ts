@@ -1,4 +1,5 @@
 import { requireStream } from '../../../core/auth.ts';
+import type { ReadPart } from '../../../core/query.ts';
 import { ArrowportError } from '../../../errors.ts';
 import { foldCase, quoteIdentifier, quoteText } from '../identifier.ts';
 import { internalSchema } from '../table-catalog.ts';
@@ -53,6 +54,11 @@ class SelectGate {
     if (shows.length > 0) await this.#replaceShow(shows);
   }
 
+  get #part(): { readonly part?: ReadPart } {
+    const { part } = this.#context;
+    return part === undefined ? {} : { part };
+  }
+
   async #checkFunction(call: FunctionReference): Promise<void> {
     const { rules, relations, caller } = this.#context;
     const source = call.isTable ? relations.find(({ functions }) => functions.has(call.name)) : undefined;
@@ -66,6 +72,7 @@ class SelectGate {
         caller,
         conditions,
         statement: this,
+        ...this.#part,
       });
       this.#replaceCall(call, text);
       return;
@@ -113,6 +120,7 @@ class SelectGate {
         caller,
         conditions,
         statement: this,
+        ...this.#part,
       });
       this.#replaceTable(table, text);
       return;

@@ -19,7 +19,7 @@ export async function admitStatement(sql: string, context: GateContext): Promise
   if (sql.includes('\0') || !sql.isWellFormed()) {
     throw invalid('The statement holds characters that no SQL holds.');
   }
-  const tree = await parse(sql, context.connection);
+  const tree = await parseSelect(sql, context.connection);
   if (tree !== null) {
     const edited = await admitSelect(sql, tree, context);
     return { kind: 'query', sql: edited, explains: false };
@@ -38,7 +38,7 @@ interface ParserAnswer {
 }
 
 /** The tree of the one SELECT that the text is; null when it is one statement of another kind (or several). */
-async function parse(sql: string, connection: DuckDBConnection): Promise<unknown> {
+export async function parseSelect(sql: string, connection: DuckDBConnection): Promise<unknown> {
   const answer = await askParser(sql, connection);
   if (answer.error) {
     if (answer.error_type === 'not implemented') return null;
@@ -91,7 +91,7 @@ function explainedPart(sql: string): number | null {
 
 /** Only SELECTs are explained: an EXPLAIN ANALYZE runs its statement. */
 async function admitExplain(sql: string, start: number, context: GateContext): Promise<AdmittedStatement> {
-  const tree = await parse(sql.slice(start), context.connection);
+  const tree = await parseSelect(sql.slice(start), context.connection);
   if (tree === null) {
     throw new ArrowportError('QUERY_FORBIDDEN', 'Only statements that read can be explained.', {
       details: { position: positionOf(sql, Buffer.byteLength(sql.slice(0, start))) },

@@ -78,6 +78,7 @@ export async function openStatement(
         schema: found.schema,
         inSession: found.inSession,
         relations: parts.relations,
+        part: context.part,
       }),
     );
     scene = { sql, showsNames, locate: admitted.sql.locate };

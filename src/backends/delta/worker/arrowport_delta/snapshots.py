@@ -37,7 +37,7 @@ def version(context: Context) -> dict[str, Any]:
 
 
 def snapshot(context: Context) -> dict[str, Any]:
-    """The files of a version with their partition values as texts."""
+    """The files of a version, in an order that is always the same, with their partition values as texts."""
     table = open_version(context)
     fields = json.loads(table.schema().to_json())["fields"]
     partitions = _partitions(table, fields)
@@ -66,10 +66,17 @@ def _partitions(table: DeltaTable, fields: list[dict[str, Any]]) -> list[dict[st
 def _files(table: DeltaTable, partitions: list[dict[str, str]]) -> list[dict[str, Any]]:
     actions = table.get_add_actions(flatten=True)
     paths = actions.column("path").to_pylist()
+    sizes = actions.column("size_bytes").to_pylist()
+    times = actions.column("modification_time").to_pylist()
+    order = sorted(range(len(paths)), key=lambda row: (times[row], paths[row]))
     values = [actions.column(f"partition.{partition['name']}").to_pylist() for partition in partitions]
     return [
-        {"path": unquote(str(path)), "partition": [_text(column[row]) for column in values]}
-        for row, path in enumerate(paths)
+        {
+            "path": unquote(str(paths[row])),
+            "partition": [_text(column[row]) for column in values],
+            "bytes": int(sizes[row]),
+        }
+        for row in order
     ]
 
 
