@@ -4,12 +4,21 @@ import { test } from 'node:test';
 import { startServer } from '../../support/server.ts';
 import { runCli } from '../../unit/cli/run-cli.ts';
 import { skipWithoutObjectStore, startObjectStore } from '../delta/object-store.ts';
+import { runSteps } from '../flight-sql/python-steps.ts';
 
 const skip = await skipWithoutObjectStore();
+
+const readByParts = `
+client = fl.connect(url)
+info = client.get_flight_info(fl.FlightDescriptor.for_path('delta', 'things'))
+rows = pa.concat_tables(client.do_get(endpoint.ticket).read_all() for endpoint in info.endpoints)
+step('parts', lambda: [len(info.endpoints), rows.num_rows, sum(rows.column('id').to_pylist())])
+`;
 
 test('Delta tables in an object store are read in SQL and migrated, there and back', { skip }, async (t) => {
   const endpoint = await startObjectStore(t);
   const config = `db_path: ./db.duckdb
+flight_endpoint_bytes: 100000
 delta_config:
   table_path: s3://lake/tables
   storage_options: {endpoint: '${endpoint}', region: us-east-1, access_key_id: AKIDEXAMPLE, secret_access_key: wJalrEXAMPLEKEY, allow_http: true, path_style_access: true}
@@ -57,6 +66,8 @@ delta_config:
     '20,000',
   );
   assert.equal(await spooled("SELECT id FROM delta.things WHERE kind > 'k1' AND u IS NOT NULL"), '10,000');
+  const steps = await runSteps(server.flightUrl, readByParts);
+  assert.deepEqual(steps.value('parts'), [3, 30_000, 449_985_000]);
   assert.equal((await query('SELECT * FROM delta.nope')).code, 'TABLE_NOT_FOUND');
   assert.equal((await query("SELECT * FROM delta_table('things', version => 5)")).code, 'VERSION_NOT_FOUND');
   assert.deepEqual(
