@@ -78,7 +78,9 @@ export function refuseAmbiguousColumns(names: readonly string[]): void {
     if (other !== undefined) {
       throw new ArrowportError(
         'SCHEMA_MISMATCH',
-        `The columns ${quote(other)} and ${quote(name)} are one and the same to DuckDB, which ignores case.`,
+        other === name
+          ? `The column ${quote(name)} is there twice.`
+          : `The columns ${quote(other)} and ${quote(name)} are one and the same to DuckDB, which ignores case.`,
         { details: { column: name } },
       );
     }

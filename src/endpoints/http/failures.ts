@@ -32,6 +32,8 @@ export function answerFailures(app: FastifyInstance, observer: IngestObserver, r
       const detail = 'There is no such path here; GET /docs lists those there are.';
       return sendProblem(request, reply, describePlainProblem(404, 'Not Found', detail, request.id));
     }
+    // A path that takes the method and was not found lacks its last part: a name of no characters.
+    if (methods.includes(request.method)) return answerName('', request, reply, observer);
     reply.header('allow', methods.join(', '));
     const detail = `This path takes ${methods.join(', ')}.`;
     return sendProblem(request, reply, describePlainProblem(405, 'Method Not Allowed', detail, request.id));
@@ -49,6 +51,15 @@ export function answerBadUrl(
     const detail = 'The URL has percent-encoding that cannot be decoded.';
     return sendProblem(request, reply, describePlainProblem(400, 'Bad Request', detail, request.id));
   }
+  return answerName(name, request, reply, observer);
+}
+
+function answerName(
+  name: string,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  observer: IngestObserver,
+): FastifyReply {
   const error = nameError(name);
   observer.requestFailed({ requestId: request.id, transport: 'http', stream: null }, error);
   return sendProblem(request, reply, describeProblem(error, request.id));
@@ -86,6 +97,13 @@ const PARSER_STATUS: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
+const PARSER_DETAIL: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: 'The head of the request is over 16 KiB.',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'The extensions of a chunk are too long.',
+  HPE_INVALID_EOF_STATE: 'The request ended before the end of its body; nothing of it was kept.',
+  ERR_HTTP_REQUEST_TIMEOUT: 'The head of the request did not come in time.',
+};
+
 /** Answers bytes that are no HTTP request, in HTTP if it can, and closes the connection. */
 export function answerClientError(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesWritten > 0) {
@@ -94,11 +112,16 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
   }
   const status = PARSER_STATUS[error.code ?? ''] ?? 400;
   const title = STATUS_CODES[status] ?? 'Bad Request';
-  const detail =
-    status === 408 ? 'The head of the request did not come in time.' : 'This is no valid HTTP request.';
-  const body = JSON.stringify(describePlainProblem(status, title, detail, readRequestId({ headers: {} })));
-  socket.end(
-    `HTTP/1.1 ${status} ${title}\r\ncontent-type: ${PROBLEM_MEDIA_TYPE}\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    () => socket.destroy(),
-  );
+  const detail = PARSER_DETAIL[error.code ?? ''] ?? 'This is no valid HTTP request.';
+  const id = readRequestId({ headers: {} });
+  const body = JSON.stringify(describePlainProblem(status, title, detail, id));
+  const head = [
+    `HTTP/1.1 ${status} ${title}`,
+    `x-request-id: ${id}`,
+    `content-type: ${PROBLEM_MEDIA_TYPE}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    `date: ${new Date().toUTCString()}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }

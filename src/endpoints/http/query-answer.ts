@@ -54,7 +54,8 @@ export async function sendHead(
   await prepared.close();
   reply.header('content-type', answer.mediaType);
   reply.header('vary', 'accept, accept-encoding');
-  return reply.send();
+  // A stream, so that no Content-Length is told: that of the rows is not known.
+  return reply.send(Readable.from([], { objectMode: false }));
 }
 
 async function sendParquet(

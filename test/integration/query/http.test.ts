@@ -48,6 +48,7 @@ test('SQL comes as text, as JSON and in the URL', async () => {
   const head = await fetch(`${server.url}/query?sql=SELECT+1`, { method: 'HEAD' });
   assert.equal(head.status, 200);
   assert.equal(head.headers.get('content-type'), 'application/vnd.apache.arrow.stream');
+  assert.equal(head.headers.get('content-length'), null);
   assert.equal((await fetch(`${server.url}/query?sql=SELECT+nope`, { method: 'HEAD' })).status, 400);
   const write = await fetch(`${server.url}/query?sql=CREATE+TABLE+by_url(i+INTEGER)`);
   assert.equal(write.status, 403);

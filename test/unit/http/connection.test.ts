@@ -141,7 +141,15 @@ describe('clients that go away or stand still', () => {
     const noise = await door.connect();
     const second = readAll(noise);
     noise.write('hello there\r\n\r\n');
-    assert.match(await second, /^HTTP\/1\.1 400 .*"type":"about:blank"/s);
+    assert.match(await second, /^HTTP\/1\.1 400 .*\r\nx-request-id: .*"type":"about:blank"/s);
+  });
+
+  test('a client that ends its side inside the body is told so', async (t) => {
+    const door = await openDoor(t);
+    const socket = await door.connect();
+    const answer = readAll(socket);
+    socket.end(`${head('/ingest/s', { 'content-length': 100 })}xyz`);
+    assert.match(await answer, /^HTTP\/1\.1 400 .*The request ended before the end of its body/s);
   });
 });
 

@@ -151,6 +151,7 @@ describe('ingest over HTTP', () => {
       '%C3%A9',
       'a%20b',
       '.hidden',
+      '',
     ];
     for (const name of names) {
       for (const prefix of ['ingest', 'stream']) {
