@@ -41,12 +41,20 @@ class Exchange {
   readonly #request: ClientRequest;
   readonly #connection: ServerConnection;
   readonly #answer: Promise<ServerAnswer | SendFailure>;
+  #isConnected = false;
   #isAnswered = false;
   #isSent = false;
 
   constructor(request: ClientRequest, connection: ServerConnection) {
     this.#request = request;
     this.#connection = connection;
+    request.once('socket', (socket) => {
+      const event = connection.url.protocol === 'https:' ? 'secureConnect' : 'connect';
+      this.#isConnected = !socket.connecting;
+      socket.once(event, () => {
+        this.#isConnected = true;
+      });
+    });
     this.#answer = readAnswer(request, connection)
       .catch((error: Error) => this.#toSendFailure(error))
       .finally(() => {
@@ -81,10 +89,7 @@ class Exchange {
   }
 
   #toSendFailure(error: Error): SendFailure {
-    const code = error.cause instanceof Error && 'code' in error.cause ? error.cause.code : undefined;
-    if (this.#request.socket === null || this.#request.socket.bytesWritten === 0 || code === 'ECONNREFUSED') {
-      return new SendFailure(error, 'unsent');
-    }
+    if (!this.#isConnected) return new SendFailure(error, 'unsent');
     if (!this.#isSent) return new SendFailure(error, 'retryable');
     const failure = new CliFailure(
       'unreachable',

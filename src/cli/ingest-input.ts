@@ -226,7 +226,7 @@ function findFormat(start: Buffer, name: string): InputFormat | undefined {
   const plainName = name.replace(/\.(gz|zst)$/i, '');
   const byName = formatOfExtension[extname(plainName).toLowerCase()];
   if (byName !== undefined) return byName;
-  return start.toString('utf8').trimStart().startsWith('{') ? 'ndjson' : undefined;
+  return /^\s*(\{|\[\s*\{)/.test(start.toString('utf8')) ? 'ndjson' : undefined;
 }
 
 function unknownFormat(name: string): CliFailure {

@@ -156,10 +156,12 @@ export function readJsonAnswer(answer: ServerAnswer, connection: ServerConnectio
 /** A server's problem document as the failure that ends the command. */
 export function toRefused(problem: Problem): CliFailure {
   const detail = problem['detail'] ?? problem['title'] ?? 'the server gave no reason';
-  return new CliFailure('refused', describeRefusal(String(problem['code']), String(detail)), {
-    label: 'refused',
-    problem,
-  });
+  // A server of Arrowport gives no code only where its path is not the one that was meant.
+  const message =
+    typeof problem['code'] === 'string'
+      ? describeRefusal(problem['code'], String(detail))
+      : `${problem['status']} ${problem['title']}: ${detail} Check the path in --url.`;
+  return new CliFailure('refused', message, { label: 'refused', problem });
 }
 
 /** A refusal in one line; where a token is missing or not good, with the way to give one. */

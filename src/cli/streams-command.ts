@@ -102,7 +102,9 @@ function summaryCells(stream: StreamSummary, host: CliHost): string[] {
     stream.table,
     stream.storage_backend,
     stream.row_count === null ? '-' : formatCount(host.stdout, stream.row_count),
-    load === null ? '-' : `${load.committed_at} (${formatCount(host.stdout, load.rows)} rows)`,
+    load === null
+      ? '-'
+      : `${load.committed_at} (${formatCount(host.stdout, load.rows)} ${load.rows === 1 ? 'row' : 'rows'})`,
   ];
 }
 

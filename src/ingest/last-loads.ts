@@ -36,7 +36,7 @@ export function createLastLoads(maxNames: number = MAX_NAMES): LastLoads {
         if (replayed) return;
         const load = { commit_id, rows: rows_processed, bytes, committed_at: new Date().toISOString() };
         remember(stream, load);
-        if (label !== null) remember(label, load);
+        if (label !== null && label !== stream) remember(label, load);
       },
     },
   };

@@ -50,6 +50,7 @@ print(json.dumps(do_put(url, fl.FlightDescriptor.for_path("sensors"), table, 122
       [lastLoad['commit_id'], lastLoad['rows'], lastLoad['bytes']],
       [commit_id, 1_000_000, bytes],
     );
+    assert.deepEqual(body['last_loads'], [lastLoad]);
     const line = server.logs().find((found) => found['msg'] === 'load committed');
     assert.equal(line?.['stream'], 'sensors');
     assert.equal(line?.['table'], 'readings');

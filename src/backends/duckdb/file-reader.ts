@@ -26,7 +26,8 @@ export interface FileReader {
 const readers: Record<TableFileFormat, string> = {
   parquet: 'read_parquet($1)',
   csv: 'read_csv($1)',
-  ndjson: "read_json($1, format = 'newline_delimited')",
+  // One object a line, or all of them in one array: both are called JSON.
+  ndjson: "read_json($1, format = 'auto')",
 };
 
 /** Starts a reader; the caller closes it. */

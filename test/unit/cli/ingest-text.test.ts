@@ -18,17 +18,23 @@ const configs = {
   delta: 'streams: {t: {storage_backend: delta, target_table: t}}\n',
 };
 
+const lines = '{"code": 9, "level": 4, "at": "2026-01-03T00:00:00Z"}\n';
+const array = '[\n  {"code": 10,\n   "level": 5}\n]\n';
+
 for (const [backend, config] of Object.entries(configs)) {
-  test(`CSV and NDJSON are read as what the ${backend} table holds`, {
+  test(`CSV, NDJSON and JSON arrays are read as what the ${backend} table holds`, {
     skip: skipWithoutPython,
   }, async (t) => {
     const server = await startServer(t, { config });
     const cwd = server.folder;
     assert.equal((await runPython(makeFirst, [], { cwd })).code, 0);
     writeFileSync(join(cwd, 'a.csv'), 'level,code,count,at\n2,008,3,2026-01-02T00:00:00Z\n');
-    writeFileSync(join(cwd, 'b.ndjson'), '{"code": 9, "level": 4, "at": "2026-01-03T00:00:00Z"}\n');
-    for (const file of ['first.arrow', 'a.csv', 'b.ndjson']) {
-      const { code, stderr } = await runCli(['ingest', 't', file, '--url', server.url], { cwd });
+    writeFileSync(join(cwd, 'b.ndjson'), lines);
+    for (const [file, input] of [['first.arrow'], ['a.csv'], ['b.ndjson'], ['-', array]] as const) {
+      const { code, stderr } = await runCli(['ingest', 't', file, '--url', server.url], {
+        cwd,
+        ...(input === undefined ? {} : { input }),
+      });
       assert.equal(code, 0, stderr);
     }
     const { code, stderr } = await runCli(['streams', 't', '--json', '--url', server.url], { cwd });
@@ -43,6 +49,7 @@ for (const [backend, config] of Object.entries(configs)) {
       ['007', 0.5, 1],
       ['008', 2, 3],
       ['9', 4, null],
+      ['10', 5, null],
     ]);
   });
 }

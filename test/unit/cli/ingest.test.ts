@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { arrowBytes } from '../../support/arrow.ts';
 import { runPython, runPythonJson, skipWithoutPython } from '../../support/python.ts';
+import { startServer } from '../../support/server.ts';
 import { makeTempFolder } from '../../support/temp-folder.ts';
 import { answer, startIngestServer } from './ingest-server.ts';
 import { runCli } from './run-cli.ts';
@@ -284,6 +285,20 @@ test('a server that is not there is exit code 3', { skip }, async (t) => {
       /^unreachable: http:\/\/127\.0\.0\.1:\d+ refuses connections: start it with arrowport serve/,
     );
   }
+});
+
+test('a server that does not encrypt, or that a path of --url hides, is told at once', {
+  skip,
+}, async (t) => {
+  const server = await startServer(t);
+  const path = join(makeTempFolder(t), 'a.arrows');
+  writeFileSync(path, await arrowBytes(threeColumns));
+  const encrypted = await runCli(['ingest', 's', path, '--url', server.url.replace('http:', 'https:')]);
+  assert.equal(encrypted.code, 3);
+  assert.match(encrypted.stderr, /^unreachable: https:.* does not encrypt: use http:\/\/ in --url\n$/);
+  const hidden = await runCli(['ingest', 's', path, '--url', `${server.url}/there`]);
+  assert.equal(hidden.code, 1);
+  assert.match(hidden.stderr, /^refused: 404 Not Found: .* Check the path in --url\.\n$/);
 });
 
 function findFreePort(): Promise<number> {
