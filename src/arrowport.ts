@@ -300,6 +300,7 @@ class Server implements Arrowport {
       producer: createFlightSqlSide({
         engine: this.#queries,
         ingestor,
+        observer: this.#observer,
         config: () => this.#config.current(),
       }),
       onConnectionCount: (count) => connections.set({ transport: 'flight' }, count),

@@ -1,5 +1,6 @@
 import { requireScope } from '../../core/auth.ts';
 import type { Ingestor } from '../../core/ingest.ts';
+import type { IngestObserver } from '../../core/observer.ts';
 import { NO_PARAMETERS, type QueryEngine } from '../../core/query.ts';
 import type { ArrowSchema } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
@@ -35,6 +36,7 @@ import { createTicketOffice, type TicketContent } from './tickets.ts';
 export interface ArrowportSqlOptions {
   readonly engine: QueryEngine;
   readonly ingestor: Ingestor;
+  readonly observer: Pick<IngestObserver, 'requestFailed'>;
   facts(): Omit<ServerFacts, 'isReadOnly'>;
   /** How long tickets hold. */
   ticketLifetimeMs(): number;
@@ -158,8 +160,9 @@ class ArrowportSqlService implements FlightSqlService {
   }
 
   ingest(...[message, incoming, call]: Parameters<NonNullable<FlightSqlService['ingest']>>): Promise<number> {
-    const { engine, ingestor } = this.#options;
-    return ingestStatement(message, incoming, call, { engine, ingestor, sessions: this.#sessions });
+    const { engine, ingestor, observer } = this.#options;
+    const sessions = this.#sessions;
+    return ingestStatement(message, incoming, call, { engine, ingestor, observer, sessions });
   }
 
   async prepare(message: StatementMessage, call: FlightCall) {

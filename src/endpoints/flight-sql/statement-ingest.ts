@@ -1,8 +1,10 @@
 import { openFlightStream } from '../../arrow/flight-reader.ts';
 import { requireScope, requireStream } from '../../core/auth.ts';
 import type { Ingestor, IngestRequest } from '../../core/ingest.ts';
+import type { IngestObserver } from '../../core/observer.ts';
 import type { QueryEngine, QuerySession } from '../../core/query.ts';
-import { ArrowportError } from '../../errors.ts';
+import { isStreamName } from '../../core/stream-name.ts';
+import { ArrowportError, toArrowportError } from '../../errors.ts';
 import type { FlightCall } from '../flight/call-context.ts';
 import { readIdempotencyKey } from '../flight/descriptor.ts';
 import type { IncomingStream } from '../flight/producer.ts';
@@ -15,6 +17,8 @@ export interface StatementIngestParts {
   readonly engine: QueryEngine;
   readonly ingestor: Ingestor;
   readonly sessions: ClientSessions;
+  /** Told of loads that fail before the ingest path has them. */
+  readonly observer: Pick<IngestObserver, 'requestFailed'>;
 }
 
 const KEY_OPTION = 'arrowport.idempotency-key';
@@ -35,13 +39,30 @@ export async function ingestStatement(
   call: FlightCall,
   parts: StatementIngestParts,
 ): Promise<number> {
+  const request = await planIngest(message, incoming, call, parts).catch((thrown: unknown) => {
+    const error = toArrowportError(thrown);
+    const { requestId, caller } = call;
+    const stream = isStreamName(message.table ?? '') ? (message.table ?? null) : null;
+    parts.observer.requestFailed({ requestId, transport: 'flight', stream, caller: caller.name }, error);
+    throw error;
+  });
+  const receipt = await parts.ingestor.ingest(request);
+  return receipt.rows_processed;
+}
+
+async function planIngest(
+  message: StatementIngestMessage,
+  incoming: IncomingStream,
+  call: FlightCall,
+  parts: StatementIngestParts,
+): Promise<IngestRequest> {
   requireScope(call.caller, 'ingest');
   const target = await readTarget(message, call, parts.engine);
   const session = await findSession(message, target, call, parts.sessions);
   const idempotencyKey = readKey(message, call);
   if (session !== null && idempotencyKey !== null)
     throw invalid('An idempotency key is for a load that commits by itself, not for one inside a session.');
-  const request: IngestRequest = {
+  return {
     ...target.place,
     transport: 'flight',
     requestId: call.requestId,
@@ -61,8 +82,6 @@ export async function ingestStatement(
     open: (resources) => openFlightStream(incoming.readFrames(resources.allocator), resources),
     signal: call.signal,
   };
-  const receipt = await parts.ingestor.ingest(request);
-  return receipt.rows_processed;
 }
 
 interface IngestTarget {

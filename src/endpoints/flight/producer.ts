@@ -29,7 +29,7 @@ export interface IncomingStream {
 
 /** Whoever takes a DoPut over. */
 export interface PutHandler {
-  /** Whether its errors are told to the observer by the ingest path. */
+  /** Whether whoever takes it tells the observer of its errors, with its stream. */
   readonly isLoad: boolean;
   /** Resolves with the `app_metadata` of the one PutResult; null for none. */
   run(incoming: IncomingStream, call: FlightCall): Promise<Uint8Array | null>;
