@@ -5,12 +5,25 @@ import type { ArrowField } from './schema.ts';
 /** Parquet's codecs, by the names that the configuration has for them. */
 export type ParquetCompression = 'snappy' | 'gzip' | 'lz4' | 'zstd' | 'none';
 
+/** Texts of the values that all rows of a file share, in the order of the partition's columns; null where there is none. */
+export type PartitionValues = readonly (string | null)[];
+
+/** Columns whose values part the rows: files hold rows of the same values, and not the columns themselves. */
+export interface ParquetPartition {
+  /** The columns with the types of their values; the stream has each by its name. */
+  readonly columns: readonly ArrowField[];
+  /** The folder below the job's that files of these values are in. */
+  folderOf(values: PartitionValues): string;
+}
+
 /** Which rows to write, as what, and where. */
 export interface ParquetJob {
   /** The stream that the rows come from. */
   readonly request: LoadRequest;
   /** The columns of the files in their order, with the types they are written as; the stream has each by its name. */
   readonly columns: readonly ArrowField[];
+  /** How the rows are parted into files; null where they are not. */
+  readonly partition: ParquetPartition | null;
   /** A local folder of the job's own; made when it is not there, and removed with `abort`. */
   readonly folder: string;
   readonly compression: ParquetCompression;
@@ -34,8 +47,10 @@ export interface ParquetColumnStatistics {
 
 /** A finished file. */
 export interface ParquetFile {
-  /** Its name in the job's folder. */
+  /** Its path in the job's folder. */
   readonly name: string;
+  /** What the rows share; empty where they are not parted. */
+  readonly partition: PartitionValues;
   readonly rows: number;
   readonly bytes: number;
   readonly columns: readonly ParquetColumnStatistics[];
@@ -47,7 +62,7 @@ export interface ParquetLoad {
   write(message: IpcMessage): Promise<void>;
   /** Hands on what is gathered, so that its memory comes free. Returns at once, never throws. */
   flush(): void;
-  /** Ends the files. They hold the rows in the order that they came in, file after file. */
+  /** Ends the files. They hold the rows in the order that they came in, file after file, and so within a partition. */
   finish(): Promise<readonly ParquetFile[]>;
   /** Removes everything. Never throws; may be called after a failed `write` or `finish`. */
   abort(): Promise<void>;
@@ -55,8 +70,8 @@ export interface ParquetLoad {
 
 /** Writes Arrow streams into local Parquet files. */
 export interface ParquetWriter {
-  /** Whether it can write a stream's columns as those, exactly. */
-  covers(request: LoadRequest, columns: readonly ArrowField[]): boolean;
+  /** Whether it can write a stream's columns as those, exactly, and part the rows by the others. */
+  covers(request: LoadRequest, columns: readonly ArrowField[], partition: readonly ArrowField[]): boolean;
   /** Begins to write. Throws codes of the ingest path. */
   open(job: ParquetJob): Promise<ParquetLoad>;
   close(): Promise<void>;

@@ -1,5 +1,7 @@
 import type { ParquetBound, ParquetColumnStatistics, ParquetFile } from '../../core/parquet-writer.ts';
+import { ArrowportError } from '../../errors.ts';
 import { type DeltaField, type DeltaType, findDecimal } from './delta-schema.ts';
+import { daysOfCalendar } from './exact-values.ts';
 
 const namedColumnsProperty = 'delta.dataSkippingStatsColumns';
 const indexedColumnsProperty = 'delta.dataSkippingNumIndexedCols';
@@ -29,6 +31,25 @@ export function describeStatistics(
   const indexed = new Indexed(known, named, wanted < 0 ? Number.POSITIVE_INFINITY : wanted);
   const { nulls, mins, maxes } = indexed.describe(schema, []);
   return `{"numRecords":${file.rows},"minValues":${mins},"maxValues":${maxes},"nullCount":${nulls}}`;
+}
+
+/** Refuses dates that are in no calendar of delta-rs, as far as a file's bounds tell. Throws TYPE_UNSUPPORTED naming the column. */
+export function refuseUnknownDays(file: ParquetFile, columns: readonly DeltaField[]): void {
+  for (const { path, min, max } of file.columns) {
+    if (typeof min !== 'bigint' || typeof max !== 'bigint' || typeAt(columns, path) !== 'date') continue;
+    if (min >= daysOfCalendar.first && max <= daysOfCalendar.last) continue;
+    throw new ArrowportError(
+      'TYPE_UNSUPPORTED',
+      `Delta cannot hold a date of column ${JSON.stringify(path.join('.'))}: it is too far away for a calendar.`,
+      { details: { column: path.join('.') } },
+    );
+  }
+}
+
+function typeAt(fields: readonly DeltaField[], [name, ...rest]: readonly string[]): DeltaType | undefined {
+  const type = fields.find((field) => field.name === name)?.type;
+  if (rest.length === 0 || type === undefined) return type;
+  return typeof type !== 'string' && type.type === 'struct' ? typeAt(type.fields, rest) : undefined;
 }
 
 interface Described {

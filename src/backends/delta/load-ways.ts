@@ -1,15 +1,18 @@
 import { rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { declaredBytes } from '../../arrow/body-compression.ts';
 import type { LoadRequest } from '../../core/backend.ts';
 import type { IpcLimits, IpcMessage } from '../../core/ipc-message.ts';
 import type { ParquetLoad, ParquetWriter } from '../../core/parquet-writer.ts';
+import type { ArrowField } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
 import { findArrowField } from './arrow-fields.ts';
+import type { DeltaField } from './delta-schema.ts';
 import type { FilePlan } from './file-plan.ts';
-import { describeStatistics } from './file-statistics.ts';
+import { describeStatistics, refuseUnknownDays } from './file-statistics.ts';
 import { frameMessage } from './ipc-framing.ts';
 import { createMessageChecker, type MessageChecker } from './message-checker.ts';
+import { partitionFolder } from './partition-folder.ts';
 import type { WireObject } from './wire-values.ts';
 import type { LoadStream, TableLocation } from './worker-client.ts';
 import { createWorkerShare, type WorkerShare } from './worker-share.ts';
@@ -39,7 +42,7 @@ export interface LoadWayOptions {
   readonly stream: LoadStream;
   readonly request: LoadRequest;
   readonly location: TableLocation;
-  readonly commitId: string;
+  readonly partitionBy: readonly string[];
   /** Null where delta-rs has to write. */
   readonly files: FilePlan | null;
   readonly writer: WriterAccess;
@@ -50,15 +53,17 @@ export interface LoadWayOptions {
 const smallLoadBytes = 8 * 1024 * 1024;
 /** Under pressure for memory, rows from here on are worth a data file. */
 const worthwhileBytes = 1024 * 1024;
-const stagingFolder = '_arrowport';
+/** Below the folder that the worker keeps for a load. */
+const filesFolder = '0';
 
 /** Makes the way of a load: chosen when it is known whether the load is a small one. */
 export function createLoadWay(options: LoadWayOptions): LoadWay {
   const worker = new WorkerWay(options);
   const { writer = 'auto' } = options.request.route.delta;
-  const local = !options.location.uri.includes('://');
   const { open } = options.writer;
-  if (writer === 'delta-rs' || options.files === null || open === null || !local) return worker;
+  if (writer === 'delta-rs' || options.files === null || open === null) return worker;
+  const plain = isLocal(options.location) && options.files.partition.length === 0;
+  if (writer === 'auto' && !plain) return worker;
   return new ChosenWay(options, options.files, open, worker, writer === 'duckdb');
 }
 
@@ -72,10 +77,10 @@ class WorkerWay implements LoadWay {
   /** The message before, on its way into the socket while the next one is received and checked. */
   #sending: Promise<void> = Promise.resolve();
 
-  constructor({ stream, request, limits }: LoadWayOptions) {
+  constructor({ stream, request, partitionBy, limits }: LoadWayOptions) {
     this.#stream = stream;
     this.#schemaMetadata = request.schemaMetadata;
-    this.#checker = createMessageChecker(request, limits);
+    this.#checker = createMessageChecker(request, partitionBy, limits);
     this.#share = createWorkerShare(request.holdMemory);
   }
 
@@ -127,16 +132,20 @@ class FilesWay implements LoadWay {
   readonly #plan: FilePlan;
   readonly #worker: LoadWay;
   readonly #stream: LoadStream;
-  readonly #table: string;
-  readonly #folder: string;
+  readonly #staged: StagedFolder;
 
-  constructor(load: ParquetLoad, plan: FilePlan, worker: LoadWay, options: LoadWayOptions) {
+  constructor(
+    load: ParquetLoad,
+    plan: FilePlan,
+    worker: LoadWay,
+    options: LoadWayOptions,
+    staged: StagedFolder,
+  ) {
     this.#load = load;
     this.#plan = plan;
     this.#worker = worker;
     this.#stream = options.stream;
-    this.#table = options.location.uri;
-    this.#folder = stagingPlace(options.commitId);
+    this.#staged = staged;
   }
 
   write(message: IpcMessage): Promise<void> {
@@ -150,11 +159,15 @@ class FilesWay implements LoadWay {
   async finish(meta: WireObject): Promise<WireObject> {
     const files = await this.#load.finish();
     if (files.length === 0) return this.#worker.finish(meta);
-    const { schema, configuration } = this.#plan;
+    for (const file of files) refuseUnknownDays(file, this.#plan.columns);
+    const { schema, partition, configuration } = this.#plan;
     return this.#stream.finish(
       meta,
       files.map((file) => ({
-        path: `${this.#folder}/${file.name}`,
+        path: `${filesFolder}/${file.name}`,
+        partition_values: Object.fromEntries(
+          partition.map(({ name }, index) => [name, file.partition[index] ?? null]),
+        ),
         size: file.bytes,
         stats: describeStatistics(file, schema, configuration),
       })),
@@ -164,10 +177,12 @@ class FilesWay implements LoadWay {
   async abort(): Promise<void> {
     await this.#load.abort();
     await this.#stream.abort();
-    await rm(join(this.#table, this.#folder, '..'), { recursive: true, force: true }).catch(() => undefined);
+    const { folder, table } = this.#staged;
+    await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+    if (table === null) return;
     // Both stay where another load, or the table itself, has something in them.
-    await rmdir(join(this.#table, stagingFolder)).catch(() => undefined);
-    await rmdir(this.#table).catch(() => undefined);
+    await rmdir(dirname(folder)).catch(() => undefined);
+    await rmdir(table).catch(() => undefined);
   }
 }
 
@@ -259,21 +274,28 @@ class ChosenWay implements LoadWay {
 
   /** Null where the writer does not cover the columns, or cannot begin. */
   async #openFiles(): Promise<FilesWay | null> {
-    const { stream, request, location, commitId, writer: access } = this.#options;
-    const columns = this.#plan.columns.map(findArrowField).filter((field) => field !== undefined);
-    if (columns.length !== this.#plan.columns.length) return null;
+    const { stream, request, location, writer: access } = this.#options;
+    const columns = findArrowFields(this.#plan.columns);
+    const partition = findArrowFields(this.#plan.partition);
+    if (columns === null || partition === null) return null;
     try {
       const writer = await this.#openWriter();
-      if (!writer.covers(request, columns)) return null;
-      await stream.stage();
+      if (!writer.covers(request, columns, partition)) return null;
+      const folder = await stream.stage();
+      const names = partition.map(({ name }) => name);
       const load = await writer.open({
         request,
         columns,
-        folder: join(location.uri, stagingPlace(commitId)),
+        partition:
+          partition.length === 0
+            ? null
+            : { columns: partition, folderOf: (values) => partitionFolder(names, values) },
+        folder: join(folder, filesFolder),
         compression: request.route.delta.compression,
         targetFileBytes: request.route.delta.targetFileSize,
       });
-      const files = new FilesWay(load, this.#plan, this.#worker, this.#options);
+      const staged = { folder, table: isLocal(location) ? location.uri : null };
+      const files = new FilesWay(load, this.#plan, this.#worker, this.#options, staged);
       if (!this.#aborted) return files;
       await files.abort();
       throw new ArrowportError('CANCELLED', 'The load was cancelled; nothing was written.');
@@ -289,7 +311,17 @@ class ChosenWay implements LoadWay {
   }
 }
 
-/** A load's folder under the table; the worker's own loads have theirs beside it. */
-function stagingPlace(commitId: string): string {
-  return `${stagingFolder}/${commitId}/0`;
+/** The folder that the worker keeps for a load, and the folder of its table where that is a local one. */
+interface StagedFolder {
+  readonly folder: string;
+  readonly table: string | null;
+}
+
+function isLocal({ uri }: TableLocation): boolean {
+  return !uri.includes('://');
+}
+
+function findArrowFields(columns: readonly DeltaField[]): readonly ArrowField[] | null {
+  const fields = columns.map(findArrowField).filter((field) => field !== undefined);
+  return fields.length === columns.length ? fields : null;
 }

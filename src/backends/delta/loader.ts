@@ -8,7 +8,7 @@ import { findFilePlan } from './file-plan.ts';
 import { type LoadSettings, planLoad } from './load-plan.ts';
 import { createLoadWay, type LoadWay, type WriterAccess } from './load-ways.ts';
 import { readTableState } from './table-state.ts';
-import { isWireObject, readFlag, readNumber, readObject, type WireObject } from './wire-values.ts';
+import { isWireObject, readFlag, readNumber, readObject, readTexts, type WireObject } from './wire-values.ts';
 import type { OpenedLoad, TableLocation, WorkerClient } from './worker-client.ts';
 
 /** What a Delta commit tells besides its receipt, for metrics. */
@@ -62,7 +62,7 @@ export async function beginLoad(
       stream,
       request,
       location,
-      commitId,
+      partitionBy: readTexts(plan, 'partition_by'),
       files,
       writer,
       limits: settings.limits(),

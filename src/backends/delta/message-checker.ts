@@ -16,18 +16,24 @@ export interface MessageChecker {
   check(message: IpcMessage): Promise<void>;
 }
 
-/** Makes the checker of a load's stream. Throws IPC_MALFORMED when two fields share a dictionary but not its type. */
-export function createMessageChecker(request: LoadRequest, limits: IpcLimits): MessageChecker {
-  return new StreamChecker(request, limits);
+/** Makes the checker of a load's stream into a table that is partitioned by those columns. Throws IPC_MALFORMED when two fields share a dictionary but not its type. */
+export function createMessageChecker(
+  request: LoadRequest,
+  partitionBy: readonly string[],
+  limits: IpcLimits,
+): MessageChecker {
+  return new StreamChecker(request, partitionBy, limits);
 }
 
 class StreamChecker implements MessageChecker {
   readonly #request: LoadRequest;
+  readonly #partitionBy: readonly string[];
   readonly #limits: IpcLimits;
   readonly #dictionaries: DictionaryStore;
 
-  constructor(request: LoadRequest, limits: IpcLimits) {
+  constructor(request: LoadRequest, partitionBy: readonly string[], limits: IpcLimits) {
     this.#request = request;
+    this.#partitionBy = partitionBy;
     this.#limits = limits;
     this.#dictionaries = createDictionaryStore(request.schema, limits);
   }
@@ -39,7 +45,7 @@ class StreamChecker implements MessageChecker {
       return;
     }
     const arrays = await decodeBatch(message, this.#request.schema.fields, this.#dictionaries, this.#limits);
-    refuseInexact(arrays);
+    refuseInexact(arrays, this.#partitionBy);
     this.#request.onBatchDecoded?.(countBytes(arrays));
   }
 }

@@ -3,7 +3,14 @@ import { ArrowportError } from '../../errors.ts';
 import type { Frame } from '../../processes/frame-codec.ts';
 import type { FrameConnection } from '../../processes/frame-connection.ts';
 import { fromWorkerError, workerGone } from './errors.ts';
-import { isWireObject, readNumber, readObject, readObjectOrNull, type WireObject } from './wire-values.ts';
+import {
+  isWireObject,
+  readNumber,
+  readObject,
+  readObjectOrNull,
+  readText,
+  type WireObject,
+} from './wire-values.ts';
 import type { WorkerProcess } from './worker-process.ts';
 
 const PROTOCOL_VERSION = 1;
@@ -31,13 +38,13 @@ export interface LoadStream {
   /** Sends bytes of the IPC stream; resolves when their memory may be used again. Throws what the worker found wrong. */
   send(parts: readonly Uint8Array[]): Promise<void>;
   /**
-   * Keeps a folder `_arrowport/<commit id>` beside the table from everybody else, for files that {@link finish} names.
-   * It is the worker's to remove, after an abort as well.
+   * Keeps a local folder from everybody else, for files that {@link finish} names: beside the table, or somewhere else
+   * for a table in an object store. Resolves with its path. It is the worker's to remove, after an abort as well.
    */
-  stage(): Promise<void>;
+  stage(): Promise<string>;
   /**
-   * Ends the stream and waits for the commit. `meta` is kept in the commit. `files` are written already and take the
-   * stream's place, of which nothing was sent. Throws COMMIT_UNKNOWN when the worker dies meanwhile.
+   * Ends the stream and waits for the commit. `meta` is kept in the commit. `files` are in the folder of {@link stage} and
+   * take the stream's place, of which nothing was sent. Throws COMMIT_UNKNOWN when the worker dies meanwhile.
    */
   finish(meta: WireObject, files?: readonly WireObject[]): Promise<WireObject>;
   /** Breaks the load off; the worker removes what it has written. Never throws. */
@@ -196,7 +203,7 @@ class ConnectionLoadStream implements LoadStream {
   #failure: unknown;
   #committing = false;
   #closed = false;
-  readonly #staged = Promise.withResolvers<void>();
+  readonly #staged = Promise.withResolvers<string>();
 
   constructor(connection: FrameConnection, table: string | null) {
     this.#connection = connection;
@@ -216,9 +223,11 @@ class ConnectionLoadStream implements LoadStream {
     await this.#send({ data: true }, parts);
   }
 
-  async stage(): Promise<void> {
+  async stage(): Promise<string> {
     await this.#send({ stage: true }, []);
-    await Promise.race([this.#staged.promise, this.#answer]);
+    const folder = await Promise.race([this.#staged.promise, this.#answer]);
+    if (typeof folder === 'string') return folder;
+    throw new Error('the Delta worker ended a load that was about to begin');
   }
 
   async finish(meta: WireObject, files?: readonly WireObject[]): Promise<WireObject> {
@@ -242,7 +251,7 @@ class ConnectionLoadStream implements LoadStream {
     for (;;) {
       const frame = await expectFrame(this.#connection, () => this.#committing, this.#table);
       if (frame.header['staged'] !== true) return readObject(frame.header, 'result');
-      this.#staged.resolve();
+      this.#staged.resolve(readText(frame.header, 'folder'));
     }
   }
 

@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, describe, it } from 'node:test';
+import { createParquetWriter } from '../../../src/backends/duckdb/parquet/parquet-writer.ts';
 import { ArrowportError } from '../../../src/errors.ts';
 import { arrowBytes } from '../../support/arrow.ts';
+import { runPythonJson } from '../../support/python.ts';
 import { type CleanupOwner, makeTempFolder } from '../../support/temp-folder.ts';
-import { collect, loadBytes, startDeltaBackend, type TestBackend } from './delta-support.ts';
+import {
+  collect,
+  deltaRoute,
+  loadBytes,
+  openBytes,
+  startDeltaBackend,
+  type TestBackend,
+} from './delta-support.ts';
 import { skipWithoutObjectStore, startObjectStore } from './object-store.ts';
 import { compareWithSent } from './python-readers.ts';
 
@@ -29,6 +39,25 @@ describe('Delta tables in an object store', { skip }, () => {
   });
   const start = (owner: CleanupOwner, prefix: string, address = endpoint): TestBackend =>
     startDeltaBackend(owner, { tablePath: `s3://lake/${prefix}`, storageOptions: options(address) });
+  /** A backend whose loads DuckDB may write, and the folder that it writes to. */
+  const startWithDuckDb = (
+    owner: CleanupOwner,
+    prefix: string,
+    address: string,
+    more: Readonly<Record<string, string>> = {},
+  ) => {
+    const spool = makeTempFolder(owner);
+    const limits = { maxMessageBytes: 2 ** 28, maxDecompressedRatio: 200 };
+    const writer = createParquetWriter({ threads: null, limits: () => limits });
+    const started = startDeltaBackend(owner, {
+      tablePath: `s3://lake/${prefix}`,
+      storageOptions: { ...options(address), ...more },
+      spoolFolder: spool,
+      openParquetWriter: async () => writer,
+      closeParquetWriter: () => writer.close(),
+    });
+    return { ...started, spool };
+  };
   const readerOptions = (address: string) => ({
     AWS_ENDPOINT_URL: address,
     AWS_REGION: 'us-east-1',
@@ -86,6 +115,66 @@ describe('Delta tables in an object store', { skip }, () => {
     assert.equal((await backend.tables.info('shaky', context)).row_count, 10);
   });
 
+  it('take files that DuckDB writes, into partitions too, and lose no row to 503s', async (t) => {
+    const address = await startFlakyProxy(t, endpoint, 4);
+    const { backend, spool, log } = startWithDuckDb(t, 'files', address);
+    const bytes = await arrowBytes(
+      `n = 800_000
+table = pa.table({'id': pa.array(range(n), pa.int64()), 'p': pa.array(['a b', 'ü/%', None, 'x'] * (n // 4)), 'v': np.random.default_rng(1).normal(size=n)})`,
+      { batchRows: 100_000, codec: 'zstd' },
+    );
+    for (const partitionBy of [[], ['p']]) {
+      const table = `by_${partitionBy.length}`;
+      const delta = { writer: 'duckdb', partitionBy, targetFileSize: 3_000_000 } as const;
+      const first = await loadBytes(backend, table, bytes, { delta, idempotencyKey: 'a' });
+      const again = await loadBytes(backend, table, bytes, { delta, idempotencyKey: 'a' });
+      assert.deepEqual([first.version, again.version, again.replay?.commitId], [0, 0, first.commitId]);
+      await loadBytes(backend, table, bytes, { delta, mode: 'overwrite' });
+      const uri = `s3://lake/files/${table}`;
+      const seen = await compareWithSent(scratch, uri, [bytes], 'id', readerOptions(endpoint));
+      assert.deepEqual([seen.differing, seen.rows], [[], 800_000]);
+      const writers = await runPythonJson(writersOfStore, [uri, JSON.stringify(readerOptions(endpoint))]);
+      assert.deepEqual(writers, ['DuckDB']);
+    }
+    assert.deepEqual(readdirSync(spool), []);
+    assertNoSecrets(log);
+  });
+
+  it('keep nothing of files that the store would not take, nor of loads that are broken off', async (t) => {
+    let refusing = true;
+    const refuse = (method: string, path: string) =>
+      refusing && method !== 'GET' && path.includes('.parquet');
+    const address = await startFlakyProxy(t, endpoint, Number.POSITIVE_INFINITY, refuse);
+    const { backend, spool } = startWithDuckDb(t, 'refused', address, {
+      max_retries: '1',
+      retry_timeout: '1s',
+    });
+    const bytes = await arrowBytes(`table = pa.table({'id': np.arange(200_000)})`, { batchRows: 50_000 });
+    const delta = { writer: 'duckdb' } as const;
+    await assert.rejects(
+      loadBytes(backend, 'lost', bytes, { delta }),
+      (error) => error instanceof ArrowportError && error.code === 'BACKEND_UNAVAILABLE',
+    );
+    const opened = await openBytes(bytes);
+    const load = await backend.begin({
+      route: deltaRoute('lost', delta),
+      schema: opened.schema,
+      schemaMetadata: opened.schemaMetadata,
+      options: { mode: 'append', schemaMode: 'strict', partitionBy: null, idempotencyKey: null },
+      requestId: 'test',
+    });
+    for await (const message of opened.messages) {
+      await load.write(message);
+      load.flush?.();
+    }
+    await load.abort();
+    assert.deepEqual(readdirSync(spool), []);
+    refusing = false;
+    assert.deepEqual(await runPythonJson(keysOfStore, [endpoint, 'refused/']), []);
+    assert.equal((await loadBytes(backend, 'lost', bytes, { delta })).version, 0);
+    assert.equal((await backend.tables.info('lost', context)).row_count, 200_000);
+  });
+
   it('are unavailable, in our words, when nobody answers', async (t) => {
     const { backend, log } = startDeltaBackend(t, {
       tablePath: 's3://lake/nowhere',
@@ -114,13 +203,38 @@ function assertNoSecrets(log: readonly unknown[]): void {
   assert.ok(!text.includes(accessKey) && !text.includes(secretKey), text);
 }
 
-/** Passes requests on and answers every nth one with 503. */
-async function startFlakyProxy(owner: CleanupOwner, target: string, every: number): Promise<string> {
+/** What wrote the files of a table in the store. */
+const writersOfStore = `
+import io, json, sys, obstore, pyarrow.parquet as pq
+from obstore.store import from_url
+from deltalake import DeltaTable
+from urllib.parse import unquote
+uri, options = sys.argv[1], json.loads(sys.argv[2])
+store = from_url(uri, config={'aws_endpoint_url': options['AWS_ENDPOINT_URL'], 'aws_region': 'us-east-1', 'aws_access_key_id': 'a', 'aws_secret_access_key': 'b', 'aws_virtual_hosted_style_request': 'false'}, client_options={'allow_http': True})
+paths = DeltaTable(uri, storage_options=options).get_add_actions(flatten=True).column('path').to_pylist()
+read = lambda p: pq.read_metadata(io.BytesIO(obstore.get(store, unquote(p)).bytes()))
+print(json.dumps(sorted({read(p).created_by.split(' ')[0] for p in paths})))
+`;
+
+/** The keys of the store below a prefix. */
+const keysOfStore = `
+import boto3, json, sys
+s3 = boto3.client('s3', endpoint_url=sys.argv[1], aws_access_key_id='a', aws_secret_access_key='b', region_name='us-east-1')
+print(json.dumps([o['Key'] for o in s3.list_objects_v2(Bucket='lake', Prefix=sys.argv[2]).get('Contents', [])]))
+`;
+
+/** Passes requests on and answers every nth one with 503, and those that it is told to refuse. */
+async function startFlakyProxy(
+  owner: CleanupOwner,
+  target: string,
+  every: number,
+  refuse: (method: string, path: string) => boolean = () => false,
+): Promise<string> {
   const { port } = new URL(target);
   let count = 0;
   const server = createServer((incoming, answer) => {
     count += 1;
-    if (count % every === 0) {
+    if (count % every === 0 || refuse(incoming.method ?? '', incoming.url ?? '')) {
       incoming.resume();
       answer.writeHead(503, { 'content-type': 'application/xml' });
       answer.end('<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>');

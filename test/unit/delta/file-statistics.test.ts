@@ -20,7 +20,7 @@ function describe(
   schema: readonly DeltaField[],
   configuration: Readonly<Record<string, string>> = {},
 ): string {
-  return describeStatistics({ name: 'f', rows: 2, bytes: 10, columns }, schema, configuration);
+  return describeStatistics({ name: 'f', partition: [], rows: 2, bytes: 10, columns }, schema, configuration);
 }
 
 const bounds = (text: string) => /"minValues":(.*),"maxValues":(.*),"nullCount"/.exec(text)?.slice(1);

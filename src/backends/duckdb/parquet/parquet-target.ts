@@ -43,11 +43,10 @@ export class ParquetTarget {
     if (this.#statements === 0) await mkdir(folder, { recursive: true });
     const name = `statement-${this.#statements}.parquet`;
     this.#statements += 1;
-    const rows = Math.min(rowGroupBytes, targetFileBytes) / Math.max(queue.bytesPerRow(), 1);
     const written = await this.#view.copy(queue, {
       path: join(folder, name),
       compression,
-      rowGroupRows: Math.min(Math.max(roundDown(rows), fewestRowGroupRows), mostRowGroupRows),
+      rowGroupRows: rowGroupRowsFor(this.#job, queue),
       mostBytes: targetFileBytes * aimShare * this.#ratio,
     });
     this.#rows += written.rows;
@@ -81,6 +80,12 @@ export class ParquetTarget {
     const bytes = await this.#rolling.take(name);
     if (bytes > 0) this.#ratio = arrowBytes / bytes;
   }
+}
+
+/** Rows of a row group, so that none is too large to be in memory or for a file. */
+export function rowGroupRowsFor({ targetFileBytes }: ParquetJob, queue: BatchQueue): number {
+  const rows = Math.min(rowGroupBytes, targetFileBytes) / Math.max(queue.bytesPerRow(), 1);
+  return Math.min(Math.max(roundDown(rows), fewestRowGroupRows), mostRowGroupRows);
 }
 
 function roundDown(rows: number): number {

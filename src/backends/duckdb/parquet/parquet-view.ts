@@ -38,6 +38,7 @@ export class ParquetView {
   readonly #connection: DuckDBConnection;
   readonly #view: ArrowView;
   readonly #name: string;
+  readonly #fields: string;
   readonly #select: string;
 
   /** Throws TYPE_UNSUPPORTED where DuckDB refuses a type. */
@@ -49,7 +50,8 @@ export class ParquetView {
       const name = quoteIdentifier(column.name);
       return `CAST(${name} AS ${sqlTypeOf(column)}) AS ${name}`;
     });
-    this.#select = `SELECT ${fields.join(', ')} FROM memory.main.${this.#name}`;
+    this.#fields = fields.join(', ');
+    this.#select = `SELECT ${this.#fields} FROM memory.main.${this.#name}`;
     try {
       this.#view = createArrowView(
         connection,
@@ -63,11 +65,36 @@ export class ParquetView {
 
   /** Writes what the queue holds, and what joins it meanwhile, to one file; resolves with its rows and their Arrow bytes. Throws codes of the ingest path. */
   async copy(queue: BatchQueue, plan: CopyPlan): Promise<{ rows: number; bytes: number }> {
+    const statement = copyStatement(this.#select, plan);
+    const { written, taken, bytes } = await this.#run(queue, plan.mostBytes, statement);
+    checkEvery(taken, written);
+    return { rows: taken, bytes };
+  }
+
+  /**
+   * Makes a temporary table of what the queue holds and what joins it meanwhile, with further columns; resolves with the
+   * rows that it took. Throws codes of the ingest path.
+   */
+  async gather(
+    queue: BatchQueue,
+    plan: { readonly table: string; readonly expressions: readonly string[]; readonly mostBytes: number },
+  ): Promise<number> {
+    const select = [this.#fields, ...plan.expressions].join(', ');
+    const source = `SELECT ${select} FROM memory.main.${this.#name}`;
+    const statement = `CREATE TEMPORARY TABLE ${plan.table} AS ${source}`;
+    return (await this.#run(queue, plan.mostBytes, statement)).taken;
+  }
+
+  async #run(
+    queue: BatchQueue,
+    mostBytes: number,
+    statement: string,
+  ): Promise<{ written: number; taken: number; bytes: number }> {
     queue.open();
     let bytes = 0;
     this.#view.offer({
       next() {
-        if (bytes >= plan.mostBytes) return null;
+        if (bytes >= mostBytes) return null;
         const before = queue.bytes;
         const array = queue.next();
         bytes += before - queue.bytes;
@@ -77,10 +104,7 @@ export class ParquetView {
     let written: number;
     let taken: number;
     try {
-      const options = `FORMAT parquet, ${codecs[plan.compression]}, ROW_GROUP_SIZE ${plan.rowGroupRows}, DICTIONARY_SIZE_LIMIT ${dictionaryLimit}, WRITE_BLOOM_FILTER false`;
-      const result = await this.#connection.run(
-        `COPY (${this.#select}) TO ${quoteText(plan.path)} (${options})`,
-      );
+      const result = await this.#connection.run(statement);
       written = result.rowsChanged;
     } catch (thrown) {
       throw fromCopyError(thrown);
@@ -88,12 +112,7 @@ export class ParquetView {
       this.#view.offer(null);
       taken = queue.settle();
     }
-    if (written !== taken) {
-      throw new ArrowportError('INTERNAL', 'A data file does not have every row; nothing was kept.', {
-        cause: new Error(`${taken} rows were handed to DuckDB, ${written} were written.`),
-      });
-    }
-    return { rows: written, bytes };
+    return { written, taken, bytes };
   }
 
   async close(): Promise<void> {
@@ -102,10 +121,33 @@ export class ParquetView {
   }
 }
 
-/** The files are a table's, not those of a database. */
-function fromCopyError(thrown: unknown): ArrowportError {
+/** Throws INTERNAL where files have more or fewer rows than were handed over. */
+export function checkEvery(taken: number, written: number): void {
+  if (written === taken) return;
+  throw new ArrowportError('INTERNAL', 'The data files do not have every row; nothing was kept.', {
+    cause: new Error(`${taken} rows were handed to DuckDB, ${written} were written.`),
+  });
+}
+
+/** The statement that writes the rows of a query to a file. */
+export function copyStatement(select: string, { path, compression, rowGroupRows }: CopyPlan): string {
+  const options = `FORMAT parquet, ${codecs[compression]}, ROW_GROUP_SIZE ${rowGroupRows}, DICTIONARY_SIZE_LIMIT ${dictionaryLimit}, WRITE_BLOOM_FILTER false`;
+  return `COPY (${select}) TO ${quoteText(path)} (${options})`;
+}
+
+/** The error for a client of a COPY that failed: the files are a table's, not those of a database. */
+export function fromCopyError(thrown: unknown): ArrowportError {
   const error = fromDuckDbError(thrown, 'load');
-  if (!(thrown instanceof Error) || !/^IO Error/.test(thrown.message)) return error;
+  if (!(thrown instanceof Error)) return error;
+  if (/^(Conversion|Out of Range) Error/.test(thrown.message)) {
+    // The types were matched before: only a value can be too far away for its column.
+    return new ArrowportError(
+      'TYPE_UNSUPPORTED',
+      "A value is beyond those that its column's type in the table has; nothing was written.",
+      { cause: thrown },
+    );
+  }
+  if (!/^IO Error/.test(thrown.message)) return error;
   const full = /No space left|disk/i.test(thrown.message);
   return new ArrowportError(
     'BACKEND_UNAVAILABLE',

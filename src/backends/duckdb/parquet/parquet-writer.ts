@@ -12,6 +12,8 @@ import { checkNativeInterface } from '../native/self-check.ts';
 import { coversColumns } from './coverage.ts';
 import { ParquetTarget } from './parquet-target.ts';
 import { ParquetView } from './parquet-view.ts';
+import { coversPartition } from './partition-values.ts';
+import { PartitionedTarget } from './partitioned-target.ts';
 
 /** What a writer runs with. */
 export interface ParquetWriterOptions {
@@ -34,17 +36,25 @@ class DuckDbParquetWriter implements ParquetWriter {
     this.#options = options;
   }
 
-  covers(request: LoadRequest, columns: readonly ArrowField[]): boolean {
-    return coversColumns(request.schema, columns);
+  covers(request: LoadRequest, columns: readonly ArrowField[], partition: readonly ArrowField[]): boolean {
+    return (
+      columns.length > 0 &&
+      coversColumns(request.schema, [...columns, ...partition]) &&
+      partition.every(coversPartition)
+    );
   }
 
   async open(job: ParquetJob): Promise<ParquetLoad> {
-    const { request } = job;
+    const { request, partition } = job;
     const columns = request.schema.fields.map(planColumn);
     const instance = await this.#open();
     const connection = await instance.connect();
     try {
-      const target = new ParquetTarget(job, connection, new ParquetView(connection, columns, job.columns));
+      const view = new ParquetView(connection, columns, job.columns);
+      const target =
+        partition === null
+          ? new ParquetTarget(job, connection, view)
+          : new PartitionedTarget(job, partition, connection, view);
       const closed = (failure: unknown) => this.#noteFailure(failure);
       const context = { limits: this.#options.limits(), closed };
       return new FileLoad(job, new DuckDbLoad(request, context, columns, target), target);
@@ -78,9 +88,9 @@ class DuckDbParquetWriter implements ParquetWriter {
 class FileLoad implements ParquetLoad {
   readonly #job: ParquetJob;
   readonly #load: DuckDbLoad;
-  readonly #target: ParquetTarget;
+  readonly #target: { readonly files: readonly ParquetFile[] };
 
-  constructor(job: ParquetJob, load: DuckDbLoad, target: ParquetTarget) {
+  constructor(job: ParquetJob, load: DuckDbLoad, target: { readonly files: readonly ParquetFile[] }) {
     this.#job = job;
     this.#load = load;
     this.#target = target;

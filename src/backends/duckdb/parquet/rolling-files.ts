@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ParquetCompression, ParquetFile } from '../../../core/parquet-writer.ts';
+import type { ParquetCompression, ParquetFile, PartitionValues } from '../../../core/parquet-writer.ts';
 import { readStatistics } from './column-statistics.ts';
 import { countRows, encodeFooter, moveRowGroup, parquetHead, readFooter, spanOf } from './footer.ts';
 import type { ThriftStruct } from './thrift-compact.ts';
@@ -32,16 +32,26 @@ export class RollingFiles {
   readonly #folder: string;
   readonly #targetBytes: number;
   readonly #compression: ParquetCompression;
+  readonly #partition: PartitionValues;
   readonly #id = randomUUID();
   readonly #finished: ParquetFile[] = [];
   #current: OpenFile | null = null;
   #count = 0;
   #buffer: Buffer | null = null;
+  /** The file that is added to next, while it is closed. */
+  #resting: string | null = null;
 
-  constructor(folder: string, targetBytes: number, compression: ParquetCompression) {
+  /** `partition` is what all rows share. */
+  constructor(
+    folder: string,
+    targetBytes: number,
+    compression: ParquetCompression,
+    partition: PartitionValues = [],
+  ) {
     this.#folder = folder;
     this.#targetBytes = targetBytes;
     this.#compression = compression;
+    this.#partition = partition;
   }
 
   /** Takes a file of the folder, whose rows follow those of the files before; it is gone afterwards. Returns its size. */
@@ -52,6 +62,7 @@ export class RollingFiles {
     try {
       const { metadata, rowGroups, dataEnd } = await readFooter(source);
       if (countRows(rowGroups) === 0) return 0;
+      await this.#wake();
       if (!this.#hasRoomFor(dataEnd)) await this.#closeCurrent();
       if (this.#current === null && (dataEnd <= this.#targetBytes || rowGroups.length === 1)) {
         kept = true;
@@ -70,8 +81,19 @@ export class RollingFiles {
 
   /** Ends the last file; returns all, in the order of their rows. */
   async finish(): Promise<readonly ParquetFile[]> {
+    await this.#wake();
     await this.#closeCurrent();
     return this.#finished;
+  }
+
+  /** Closes the file that is added to, until there is more for it. */
+  async rest(): Promise<void> {
+    const current = this.#current;
+    if (current === null) return;
+    await complete(current);
+    this.#current = null;
+    this.#resting = current.name;
+    await current.file.close();
   }
 
   /** Closes what is open and leaves it unfinished. Never throws. */
@@ -131,17 +153,32 @@ export class RollingFiles {
   async #closeCurrent(): Promise<void> {
     const current = this.#current;
     if (current === null) return;
-    const { name, file, metadata, rowGroups, end, complete } = current;
-    if (!complete) {
-      const footer = encodeFooter(metadata, rowGroups);
-      await writeAll(file, footer, end);
-      await file.truncate(end + footer.length);
-    }
+    const { name, file, rowGroups } = current;
+    await complete(current);
     const { size } = await file.stat();
     await file.close();
     this.#current = null;
-    const rows = countRows(rowGroups);
-    this.#finished.push({ name, rows, bytes: size, columns: readStatistics(rowGroups) });
+    this.#finished.push({
+      name,
+      partition: this.#partition,
+      rows: countRows(rowGroups),
+      bytes: size,
+      columns: readStatistics(rowGroups),
+    });
+  }
+
+  async #wake(): Promise<void> {
+    const name = this.#resting;
+    if (name === null) return;
+    const file = await open(join(this.#folder, name), 'r+');
+    try {
+      const { metadata, rowGroups, dataEnd } = await readFooter(file);
+      this.#current = { name, file, metadata, rowGroups: [...rowGroups], end: dataEnd, complete: true };
+      this.#resting = null;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   #nextName(): string {
@@ -150,6 +187,15 @@ export class RollingFiles {
     const codec = this.#compression === 'none' ? '' : `.${this.#compression}`;
     return `part-${number}-${this.#id}-c000${codec}.parquet`;
   }
+}
+
+async function complete(current: OpenFile): Promise<void> {
+  if (current.complete) return;
+  const { file, metadata, rowGroups, end } = current;
+  const footer = encodeFooter(metadata, rowGroups);
+  await writeAll(file, footer, end);
+  await file.truncate(end + footer.length);
+  current.complete = true;
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {

@@ -41,6 +41,7 @@ _MESSAGES = {
     "malformed": "The buffers of the stream do not hold what its metadata says.",
     "constraint": "Rows break a constraint of the table.",
     "invalid": "The request cannot be carried out on this table.",
+    "type": "A value of a partition column is too long to name the folder of its partition.",
     "append_only": "The table only grows (delta.appendOnly): its rows cannot be changed, removed or replaced.",
     "unsupported": "delta-rs cannot do this to a table with such features, column mapping among them.",
     "internal": "The Delta worker failed.",
@@ -52,6 +53,7 @@ _INVALID = frozenset(("no_feed", "append_only", "unsupported"))
 # The first pattern that is found in the lower-cased text decides.
 _PATTERNS: tuple[tuple[str, str], ...] = (
     ("append_only", r"table is append-only"),
+    ("type", r"file name too long|os error 36\b"),
     (
         "unsupported",
         r"not supported for write operation|on column-mapped tables|not yet supported by the deltalake|"

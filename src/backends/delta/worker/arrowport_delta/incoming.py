@@ -33,7 +33,7 @@ class IncomingStream(io.RawIOBase):
         self.failure: BaseException | None = None
         self.end_meta: dict[str, object] = {}
         self.end_files: list[object] = []
-        self.on_stage: Callable[[], None] | None = None
+        self.on_stage: Callable[[], str] | None = None
 
     @property
     def ended(self) -> bool:
@@ -117,8 +117,7 @@ class IncomingStream(io.RawIOBase):
                 self.end_files = files if isinstance(files, list) else []
                 return b""
             if header.get("stage") and self.on_stage is not None:
-                self.on_stage()
-                connection.send({"staged": True})
+                connection.send({"staged": True, "folder": self.on_stage()})
                 continue
             if not header.get("data"):
                 raise WorkerError("cancelled", "The load was cancelled.")

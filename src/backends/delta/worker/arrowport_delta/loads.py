@@ -137,12 +137,12 @@ def _run(
     commit_id: str,
     app_id: str | None,
 ) -> Committed:
-    ready = ReadyFiles(cached.location, commit_id, incoming)
+    ready = ReadyFiles(cached.location, commit_id, incoming, context.spool_folder)
     try:
         small = incoming.gather(_DIRECT_BYTES)
-    except BaseException:
-        ready.discard()
-        raise
+        taken = ready.take()
+    finally:
+        ready.close()
 
     def commit_plan(extra: dict[str, Any]) -> CommitPlan:
         return CommitPlan(
@@ -154,10 +154,9 @@ def _run(
             extra=extra,
         )
 
-    files = ready.actions()
-    if ready.staged is not None and files:
-        return _commit_staged(cached, plan, ready.staged, files, commit_plan)
-    ready.discard()
+    if taken is not None:
+        staged, files = taken
+        return _commit_staged(cached, plan, staged, files, commit_plan)
     if plan.rewrite is not None:
         return _load_rewritten(cached, plan, plan.rewrite, incoming, commit_id, commit_plan)
     if not small and plan.adopt:

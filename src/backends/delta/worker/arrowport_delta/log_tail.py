@@ -14,6 +14,7 @@ import secrets
 import threading
 import time
 from typing import Any
+from urllib.parse import quote
 
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction
@@ -27,6 +28,9 @@ from .table_state import describe_state
 
 _MOST_KEYS = 500_000
 """Keys committed since the tail was opened; with more it is opened anew, which leaves them to the log."""
+
+_SAFE_IN_PATHS = "/=-_.~"
+"""Characters of a file's path that the log has as they are."""
 
 _MOST_ANSWERS = 10_000
 """What the log said of keys that were asked for: of use between the begin of a load and its commit."""
@@ -191,7 +195,7 @@ class LogTail:
 
 def _add(file: AddAction) -> dict[str, Any]:
     return {
-        "path": file.path,
+        "path": quote(file.path, safe=_SAFE_IN_PATHS),
         "partitionValues": dict(file.partition_values),
         "size": file.size,
         "modificationTime": file.modification_time,

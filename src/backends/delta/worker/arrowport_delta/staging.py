@@ -8,9 +8,12 @@ import json
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import obstore
 from arro3.core import RecordBatchReader
 from arro3.core import Schema as ArrowSchema
 from deltalake import WriterProperties
@@ -19,7 +22,7 @@ from deltalake.transaction import AddAction
 
 from .errors import WorkerError
 from .locations import Location
-from .log_files import delete_file, delete_folder, read_commit
+from .log_files import delete_file, delete_folder, open_store, read_commit
 from .logs import log, redact
 
 STAGING_FOLDER = "_arrowport"
@@ -28,11 +31,15 @@ _SCRATCH_SECONDS = 600.0
 """Scratch files of commits are in use for milliseconds; older ones were left by a crash."""
 
 
+_UPLOADS = 4
+"""Files that are sent to a store at once; each one goes in several parts beside each other."""
+
+
 class StagedFiles:
     """Files of one load that is not committed.
 
     On a local disk they move to their place with ``adopt``; in an object store they are written where they
-    stay, under a prefix of their own.
+    stay, under a prefix of their own. Actions have the paths of the files themselves: the log's are encoded.
     """
 
     def __init__(self, table: Location, load_id: str) -> None:
@@ -43,7 +50,7 @@ class StagedFiles:
         self._moved: list[str] = []
         self._parts: list[Location] = []
         # The lock ends with this process, and tells others that the folder is in use.
-        self._lock = _make_locked(os.path.join(table.local_path or "", self._folder)) if self._local else None
+        self._lock = make_locked(os.path.join(table.local_path or "", self._folder)) if self._local else None
 
     def write(
         self,
@@ -84,15 +91,32 @@ class StagedFiles:
         actions = read_commit(place, 0) or []
         return [self._to_action(action["add"], folder) for action in actions if "add" in action]
 
+    def path_of(self, name: str) -> str:
+        """The path below the table of a file of the load."""
+        return f"{self._folder}/{name}"
+
+    def upload(self, folder: str, files: list[AddAction]) -> None:
+        """Send files of a local folder to the object store, to where they stay, and say so in the files."""
+        store = open_store(self._table)
+
+        def send(file: AddAction) -> None:
+            source = Path(folder, file.path)
+            file.path = self.path_of(file.path)
+            obstore.put(store, file.path, source)
+
+        with ThreadPoolExecutor(max_workers=_UPLOADS, thread_name_prefix="upload") as pool:
+            for sent in [pool.submit(send, file) for file in files]:
+                sent.result()
+
     def adopt(self, files: list[AddAction]) -> None:
         """Move local files to where the table's log will say they are, and say so in the files."""
         folder = self._table.local_path
         if folder is None:
             return
         for file in files:
-            staged = _decoded(file.path)
-            file.path = file.path.removeprefix(self._folder).split("/", 2)[2]
-            target = os.path.join(folder, _decoded(file.path))
+            staged = file.path
+            file.path = staged.removeprefix(self._folder).split("/", 2)[2]
+            target = os.path.join(folder, file.path)
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.replace(os.path.join(folder, staged), target)
             self._moved.append(target)
@@ -132,7 +156,7 @@ class StagedFiles:
 
     def _to_action(self, add: dict[str, Any], folder: str) -> AddAction:
         return AddAction(
-            path=f"{folder}/{add['path']}",
+            path=f"{folder}/{unquote(add['path'])}",
             size=int(add["size"]),
             partition_values=add["partitionValues"],
             modification_time=int(add["modificationTime"]),
@@ -147,13 +171,7 @@ def remove_stale(table: Location) -> None:
     if folder is None:
         return
     staging = os.path.join(folder, STAGING_FOLDER)
-    for entry in _entries(staging):
-        path = os.path.join(staging, entry)
-        with contextlib.suppress(OSError):
-            lock = _lock_folder(path)
-            if lock is not None:
-                shutil.rmtree(path, ignore_errors=True)
-                os.close(lock)
+    remove_unlocked(staging)
     with contextlib.suppress(OSError):
         os.rmdir(staging)
     log_folder = os.path.join(folder, "_delta_log")
@@ -165,6 +183,19 @@ def remove_stale(table: Location) -> None:
                     os.unlink(path)
 
 
+def remove_unlocked(folder: str, prefix: str = "") -> None:
+    """Remove the folders inside one that nobody has locked. Never raises."""
+    for entry in _entries(folder):
+        if not entry.startswith(prefix):
+            continue
+        path = os.path.join(folder, entry)
+        with contextlib.suppress(OSError):
+            lock = _lock_folder(path)
+            if lock is not None:
+                shutil.rmtree(path, ignore_errors=True)
+                os.close(lock)
+
+
 def _entries(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
@@ -172,7 +203,7 @@ def _entries(folder: str) -> list[str]:
         return []
 
 
-def _make_locked(path: str) -> int:
+def make_locked(path: str) -> int:
     """Make a folder and lock it, also while others tidy up around it."""
     while True:
         with contextlib.suppress(FileNotFoundError):
@@ -203,7 +234,3 @@ def rows_of(files: list[AddAction]) -> int:
 def bytes_of(files: list[AddAction]) -> int:
     """Bytes of the files."""
     return sum(file.size for file in files)
-
-
-def _decoded(path: str) -> str:
-    return unquote(path)
