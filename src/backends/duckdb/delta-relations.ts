@@ -99,8 +99,13 @@ class DeltaRelations implements RelationSource {
     const { table, version, part } = request;
     const { files: all, ...snapshot } = await source.snapshot(table, version, context);
     const folder = source.folderOf(table);
-    const write = (rows: DeltaRows) =>
-      this.#spool.find(source, { table, id: snapshot.id, version, rows }, database.spoolFolder, context);
+    const write = async (rows: DeltaRows): Promise<string> => {
+      const wanted = { table, id: snapshot.id, version, rows };
+      const file = this.#spool.find(source, wanted, database.spoolFolder, context);
+      if (request.onEnd === undefined) file.letGo();
+      else request.onEnd(file.letGo);
+      return await file.path;
+    };
     if (all === null) {
       // The files of a version that has parts tell its rows: this is not the version that was shared out.
       if (part !== undefined) throw madeAnew(table);

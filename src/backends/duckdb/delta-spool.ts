@@ -9,18 +9,27 @@ export type DeltaRows = 'all' | 'none' | readonly string[];
 
 const idleMs = 15 * 60_000;
 
-interface SpooledFile {
+/** A file that a statement reads. */
+export interface SpooledFile {
+  /** Throws what reading the version throws. */
   readonly path: Promise<string>;
+  /** To be called once, when the statement has ended: until then the file stays. */
+  readonly letGo: () => void;
+}
+
+interface KeptFile {
+  readonly path: Promise<string>;
+  readers: number;
   usedAt: number;
 }
 
 /** Parquet files of versions of Delta tables, written by the worker into the folder that SQL can read from. */
 export class DeltaSpool {
-  readonly #files = new Map<string, SpooledFile>();
+  readonly #files = new Map<string, KeptFile>();
 
   /** The file of a version's rows; written with the first call. */
   find(
-    source: DeltaSource,
+    source: Pick<DeltaSource, 'writeParquet'>,
     wanted: {
       readonly table: string;
       readonly id: string;
@@ -29,15 +38,12 @@ export class DeltaSpool {
     },
     folder: string,
     context: DeltaCallContext,
-  ): Promise<string> {
+  ): SpooledFile {
     const { table, id, version, rows } = wanted;
     const key = JSON.stringify([folder, table, id, version, rows]);
     this.#dropIdle();
     const kept = this.#files.get(key);
-    if (kept !== undefined) {
-      kept.usedAt = Date.now();
-      return kept.path;
-    }
+    if (kept !== undefined) return read(kept);
     const path = join(folder, `delta-${ulid()}.parquet`);
     const written = source
       .writeParquet(table, { version, rows }, path, context)
@@ -47,17 +53,30 @@ export class DeltaSpool {
         await rm(path, { force: true });
         throw thrown;
       });
-    this.#files.set(key, { path: written, usedAt: Date.now() });
-    return written;
+    const file: KeptFile = { path: written, readers: 0, usedAt: Date.now() };
+    this.#files.set(key, file);
+    return read(file);
   }
 
-  /** A statement that is prepared and runs late may still name a file: files go when nobody has asked for long. */
+  /** Files go when nobody has read them for long: the next statement about the version may come soon. */
   #dropIdle(): void {
     const before = Date.now() - idleMs;
     for (const [key, file] of this.#files) {
-      if (file.usedAt >= before) continue;
+      if (file.readers > 0 || file.usedAt >= before) continue;
       this.#files.delete(key);
       void file.path.then((path) => rm(path, { force: true })).catch(() => undefined);
     }
   }
+}
+
+function read(file: KeptFile): SpooledFile {
+  file.readers += 1;
+  file.usedAt = Date.now();
+  return {
+    path: file.path,
+    letGo: () => {
+      file.readers -= 1;
+      file.usedAt = Date.now();
+    },
+  };
 }

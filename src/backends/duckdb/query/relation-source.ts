@@ -24,6 +24,8 @@ interface RelationUse {
   readonly conditions: readonly Condition[];
   /** Only these rows of it. */
   readonly part?: ReadPart;
+  /** Takes what is to be called when the statement has ended: until then what was resolved must stay. */
+  readonly onEnd?: (end: () => void) => void;
 }
 
 /**
