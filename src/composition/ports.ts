@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Config } from '../config/schema.ts';
+import { refuseMisdirected } from '../endpoints/misdirected.ts';
 import { createPort, type Port, type TlsMaterial } from '../endpoints/port.ts';
 
 /** Who takes the connections. */
@@ -35,11 +36,26 @@ export function createPorts({ onHttp1, onFlight }: PortDoors): Ports {
   return {
     async listen({ host, port, flight_port }, tls) {
       const hasOwn = flight_port !== null && (flight_port === 0 || flight_port !== port);
-      const onHttp2 = hasOwn ? (socket: Socket) => void socket.destroy() : onFlight;
-      const bound = await open(createPort({ tls, key: 'port', host, port, onHttp2, onHttp1 }));
-      if (flight_port === null || !hasOwn) return { ...bound, flightPort: bound.port };
+      if (flight_port === null || !hasOwn) {
+        const bound = await open(createPort({ tls, key: 'port', host, port, onHttp2: onFlight, onHttp1 }));
+        return { ...bound, flightPort: bound.port };
+      }
+      // Known before any connection is there to be told of it.
+      let flightPort = flight_port;
+      const misled = (socket: Socket) =>
+        refuseMisdirected(socket, `This port takes HTTP/1.1 alone; Arrow Flight is on port ${flightPort}.\n`);
+      const bound = await open(createPort({ tls, key: 'port', host, port, onHttp2: misled, onHttp1 }));
+      // With TLS the two sides agree on HTTP/2 or on nothing.
+      const toHttp =
+        tls === null
+          ? (socket: Socket) =>
+              refuseMisdirected(
+                socket,
+                `This port takes Arrow Flight alone (grpc://); HTTP is on port ${bound.port}.\n`,
+              )
+          : null;
       const own = { tls, key: 'flight_port', host, port: flight_port } as const;
-      const { port: flightPort } = await open(createPort({ ...own, onHttp2: onFlight, onHttp1: null }));
+      ({ port: flightPort } = await open(createPort({ ...own, onHttp2: onFlight, onHttp1: toHttp })));
       return { ...bound, flightPort };
     },
     setTls(material) {

@@ -90,7 +90,11 @@ test(
     const put = (url: string) =>
       `print(json.dumps(do_put(${url}, fl.FlightDescriptor.for_path("s"), pa.table({"id": [1]}), options=fl.FlightCallOptions(timeout=2))))`;
     assert.equal((await runFlight(server, put('url'))).receipts.length, 1);
-    assert.notEqual((await runFlight(server, put(`"grpc://127.0.0.1:${server.port}"`))).error, null);
+    const misled = await runFlight(server, put(`"grpc://127.0.0.1:${server.port}"`));
+    assert.match(misled.error ?? '', /Trying to connect an http1\.x server/);
+    const answer = await fetch(`http://127.0.0.1:${server.flightPort}/health/live`);
+    assert.equal(answer.status, 421);
+    assert.match(await answer.text(), new RegExp(`HTTP is on port ${server.port}`));
   },
 );
 
