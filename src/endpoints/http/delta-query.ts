@@ -29,6 +29,14 @@ export function findQueryText(query: OptionValues, name: string): string | undef
   return findText(query, name);
 }
 
+/**
+ * A time in a query parameter, as it was written; undefined where it is absent. A `+` before the zone that was not
+ * percent-encoded has become a space, which can mean nothing else there. Throws OPTION_INVALID.
+ */
+export function findQueryTime(query: OptionValues, name: string): string | undefined {
+  return findQueryText(query, name)?.replace(/(T\d{2}:.*\d) (\d{2}:?\d{2})$/i, '$1+$2');
+}
+
 /** One of some words in a query parameter; undefined where it is absent. Throws OPTION_INVALID. */
 export function findQueryChoice<const T extends string>(
   query: OptionValues,

@@ -5,7 +5,7 @@ import type { OptionValues } from '../../core/delta-options.ts';
 import { readStreamName } from '../../core/stream-name.ts';
 import { chooseRowAnswer, type RowAnswer } from './accept.ts';
 import { contextOf } from './call-context.ts';
-import { findQueryCount, findQueryNames, findQueryText, readCount } from './delta-query.ts';
+import { findQueryCount, findQueryNames, findQueryText, findQueryTime, readCount } from './delta-query.ts';
 import { refuseUnknownQuery } from './ingest-headers.ts';
 import { toJsonArray } from './json-array.ts';
 
@@ -26,7 +26,7 @@ export async function sendRows(
   const query = request.query as OptionValues;
   refuseUnknownQuery(query, version === null ? ['timestamp', ...SELECTION] : SELECTION);
   const answer = chooseRowAnswer(request.headers.accept);
-  const timestamp = version === null ? findQueryText(query, 'timestamp') : undefined;
+  const timestamp = version === null ? findQueryTime(query, 'timestamp') : undefined;
   const options: ReadOptions = {
     ...readSelection(query),
     ...formatOf(answer),

@@ -83,6 +83,9 @@ print(json.dumps([n for n, t in got.items() if sorted(t.to_pylist(), key=lambda 
     assert.equal((await rows('t/version/1')).length, 2000);
     assert.equal((await rows('t/rows')).length, 2000);
     assert.equal((await rows(`t/rows?timestamp=${betweenVersions}`)).length, 1000);
+    const east = `${betweenVersions.replace('Z', '')}00000+00:00`;
+    assert.equal((await rows(`t/rows?timestamp=${east}`)).length, 1000);
+    assert.equal((await rows(`t/rows?timestamp=${encodeURIComponent(east)}`)).length, 1000);
   });
 
   test('are narrowed by columns, filter and limit', async () => {

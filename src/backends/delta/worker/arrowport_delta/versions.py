@@ -56,9 +56,12 @@ def version_at(latest: DeltaTable, timestamp: str) -> int:
 def parse_time(text: str) -> int:
     """RFC 3339 to milliseconds since 1970."""
     try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00").replace("z", "+00:00"))
+        # Before Python 3.11 fractions of three or six digits are the only ones that are read.
+        plain = re.sub(r"\.(\d+)", lambda match: f".{match[1][:6]:0<6}", text)
+        moment = datetime.fromisoformat(plain.replace("Z", "+00:00").replace("z", "+00:00"))
     except ValueError as error:
-        raise WorkerError("invalid", "timestamp must be a time as RFC 3339 writes it.") from error
+        message = "timestamp must be a time as RFC 3339 writes it, such as 2026-01-05T09:30:00Z."
+        raise WorkerError("invalid", message) from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     return int(moment.timestamp() * 1000)
