@@ -40,7 +40,7 @@ const closedCatalogs: ReadonlySet<string> = new Set(['memory', 'system', 'pg_cat
 export async function admitChange(
   sql: string,
   context: GateContext,
-): Promise<Omit<AdmittedStatement, 'explains'>> {
+): Promise<Pick<AdmittedStatement, 'kind' | 'sql'>> {
   await refuseSeveral(sql, context);
   const tokens = readSqlTokens(sql);
   if (tokens === null) throw forbidden('The statement is written in a way that is not open here.');

@@ -14,6 +14,10 @@ export const queryOptions = {
       max_result_bytes: z.int().min(1).nullable().default(null).meta({
         description: 'Arrow bytes of the largest result; larger ones are refused with `RESULT_TOO_LARGE`.',
       }),
+      max_call_bytes: z.int().min(1024).nullable().default(134_217_728).meta({
+        description:
+          'Memory that one call of a function may take for what it makes of 2,048 rows, where that hangs on values: `range()`, `repeat()`, `lpad()` and others. One value may have a 2,048th of it, less where a statement has several such calls; larger ones are refused with `RESULT_TOO_LARGE`. null: no bound, for readers who are trusted with all of the memory.',
+      }),
       max_concurrent: z.int().min(1).max(1024).default(32).meta({
         description:
           'Queries that run at the same time; more wait for 10 seconds, then are answered `OVERLOADED`.',
@@ -44,6 +48,7 @@ export interface QuerySettings {
   readonly timeout_ms: number;
   readonly max_result_rows: number | null;
   readonly max_result_bytes: number | null;
+  readonly max_call_bytes: number | null;
   readonly max_concurrent: number;
   readonly max_sessions: number;
   readonly allowed_functions: readonly string[];

@@ -1,5 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
+import { quoteText } from '../identifier.ts';
 import { isPureFunction } from './function-rules.ts';
+import { fixedTypes } from './value-size.ts';
 
 /** What the gate has to know of a database; the same for as long as it is open, since nothing can be loaded into it. */
 export interface DatabaseRules {
@@ -9,6 +11,8 @@ export interface DatabaseRules {
   isForbiddenFunction(name: string, isTable: boolean): boolean;
   /** Whether a function of this name (in lower case) is DuckDB's own or an extension's; others are macros. */
   isOwnFunction(name: string): boolean;
+  /** Whether a function (by its name in lower case) gives nothing but numbers, dates and the like, whatever it takes. */
+  isFixedSize(name: string): boolean;
   /** Whether DuckDB has a view of its own by this unqualified name. */
   isOwnView(name: string): boolean;
 }
@@ -25,12 +29,17 @@ export async function readDatabaseRules(
   const views = await names(
     "SELECT view_name FROM duckdb_views() WHERE internal AND schema_name <> 'information_schema'",
   );
+  const fixed = await names(
+    `SELECT function_name FROM duckdb_functions() WHERE internal GROUP BY function_name
+     HAVING bool_and(coalesce(regexp_matches(return_type, ${quoteText(fixedTypes.source)}) AND NOT contains(return_type, '['), false))`,
+  );
   const extra = new Set(extraFunctions.map((name) => name.toLowerCase()));
   return {
     catalog,
     isForbiddenFunction: (name, isTable) =>
       functions.has(name) && !isPureFunction(name, isTable) && !extra.has(name),
     isOwnFunction: (name) => functions.has(name) || isPureFunction(name, false),
+    isFixedSize: (name) => fixed.has(name),
     isOwnView: (name) => views.has(name.toLowerCase()),
   };
 }

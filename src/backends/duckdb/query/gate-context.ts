@@ -25,6 +25,10 @@ export interface GateContext {
   readonly relations: readonly RelationSource[];
   /** The part of its one table's rows that the statement is to read; undefined for all. */
   readonly part: ReadPart | undefined;
+  /** Bytes of the parameters that the statement is to run with. */
+  readonly parameterBytes: number;
+  /** Bytes that one call of a function may make; null where nobody minds. */
+  readonly maxCallBytes: number | null;
 }
 
 /** A statement that may be prepared and run. */
@@ -33,6 +37,8 @@ export interface AdmittedStatement {
   readonly sql: EditedSql;
   /** Whether it is an EXPLAIN, whose result has no table expression. */
   readonly explains: boolean;
+  /** Bytes of the largest value that a function may make, where that is to be watched while the statement runs. */
+  readonly valueLimitBytes: number | null;
 }
 
 /** A call holds one statement. */

@@ -1,4 +1,5 @@
 import { ArrowportError, type ErrorCode } from '../../../errors.ts';
+import { comparedTooMuch, madeTooMuch } from './call-bounds.ts';
 
 /** What DuckDB says went wrong, as it says it under `errors_as_json`. */
 interface EngineError {
@@ -26,9 +27,23 @@ interface Rule {
   readonly code: ErrorCode;
   /** What the client reads; DuckDB's own message when left out. */
   readonly text?: string;
+  /** The limit that the client reads of. */
+  readonly limit?: string;
 }
 
 const rules: readonly Rule[] = [
+  {
+    type: /^Invalid Input$/,
+    message: madeTooMuch,
+    code: 'RESULT_TOO_LARGE',
+    limit: 'query.max_call_bytes',
+  },
+  {
+    type: /^Invalid Input$/,
+    message: comparedTooMuch,
+    code: 'RESULT_TOO_LARGE',
+    text: 'Texts that a function compares are longer than they may be here.',
+  },
   { type: /^INTERRUPT$/i, code: 'CANCELLED', text: 'The query was stopped.' },
   {
     type: /^(Catalog|Binder)$/,
@@ -78,11 +93,13 @@ export function describeEngineError(engine: EngineError, scene: ErrorScene, caus
     (candidate) => candidate.type.test(type) && (candidate.message?.test(message) ?? true),
   );
   const position = engine.position === undefined ? null : toPosition(Number(engine.position), scene);
-  const text = rule?.text ?? `${type === '' ? 'Query' : type} Error: ${shorten(message)}`;
+  const ownText = rule?.limit === undefined ? undefined : `${message} (${rule.limit}).`;
+  const text = rule?.text ?? ownText ?? `${type === '' ? 'Query' : type} Error: ${shorten(message)}`;
   return new ArrowportError(rule?.code ?? 'QUERY_INVALID', text, {
     cause,
     details: {
       ...(position === null || rule?.text !== undefined ? {} : { position }),
+      ...(rule?.limit === undefined ? {} : { limit: rule.limit }),
       ...(rule?.code === 'OVERLOADED' ? { retryAfterMs: 1000 } : {}),
     },
   });

@@ -1,15 +1,16 @@
-import type {
-  CatalogName,
-  CatalogSchema,
-  CatalogTable,
-  PreparedQuery,
-  QueryContext,
-  QueryFile,
-  QueryParameters,
-  QueryResult,
-  QueryRunner,
-  ReadPart,
-  TableKey,
+import {
+  type CatalogName,
+  type CatalogSchema,
+  type CatalogTable,
+  NO_PARAMETERS,
+  type PreparedQuery,
+  type QueryContext,
+  type QueryFile,
+  type QueryParameters,
+  type QueryResult,
+  type QueryRunner,
+  type ReadPart,
+  type TableKey,
 } from '../../../core/query.ts';
 import type { ArrowSchema } from '../../../core/schema.ts';
 import { quoteIdentifier } from '../identifier.ts';
@@ -33,7 +34,7 @@ export class StatementRunner implements QueryRunner {
   }
 
   async prepare(sql: string, context: QueryContext): Promise<PreparedQuery> {
-    const open = await openStatement(sql, context, this.#parts, this.#source);
+    const open = await openStatement(sql, NO_PARAMETERS, context, this.#parts, this.#source);
     try {
       const schemas = await describeStatement(open, this.#parts, null);
       const { kind } = open.admitted;
@@ -47,12 +48,12 @@ export class StatementRunner implements QueryRunner {
   }
 
   async run(sql: string, parameters: QueryParameters, context: QueryContext): Promise<QueryResult> {
-    const open = await openStatement(sql, context, this.#parts, this.#source);
+    const open = await openStatement(sql, parameters, context, this.#parts, this.#source);
     return startStatement(open, parameters, context, this.#parts);
   }
 
   async runUpdate(sql: string, parameters: QueryParameters, context: QueryContext): Promise<number> {
-    const open = await openStatement(sql, context, this.#parts, this.#source);
+    const open = await openStatement(sql, parameters, context, this.#parts, this.#source);
     if (!open.returnsRows) return runChanges(open, parameters, this.#parts);
     const result = await startStatement(open, parameters, context, this.#parts);
     let rows = 0;
@@ -61,7 +62,7 @@ export class StatementRunner implements QueryRunner {
   }
 
   async exportParquet(sql: string, parameters: QueryParameters, context: QueryContext): Promise<QueryFile> {
-    const open = await openStatement(sql, context, this.#parts, this.#source);
+    const open = await openStatement(sql, parameters, context, this.#parts, this.#source);
     return exportParquet(open, parameters, context, this.#parts);
   }
 
@@ -105,7 +106,7 @@ export class StatementRunner implements QueryRunner {
       describe: async (parameters) => {
         // The signal of the call that prepared it may have fired since.
         const { signal: _, ...context } = preparedBy;
-        const open = await openStatement(facts.sql, context, this.#parts, this.#source);
+        const open = await openStatement(facts.sql, parameters, context, this.#parts, this.#source);
         try {
           return (await describeStatement(open, this.#parts, parameters)).result;
         } catch (thrown) {

@@ -6,6 +6,7 @@ import { type AdmittedStatement, type GateContext, severalStatements } from './g
 import { describeEngineError, positionOf, toQueryError } from './query-error.ts';
 import { admitSelect } from './select-gate.ts';
 import { readSqlTokens } from './sql-tokens.ts';
+import { findValueLimit } from './statement-growth.ts';
 
 /** Bytes of the longest statement. */
 const maxSqlBytes = 4 * 1024 * 1024;
@@ -22,11 +23,11 @@ export async function admitStatement(sql: string, context: GateContext): Promise
   const tree = await parseSelect(sql, context.connection);
   if (tree !== null) {
     const edited = await admitSelect(sql, tree, context);
-    return { kind: 'query', sql: edited, explains: false };
+    return { kind: 'query', sql: edited, explains: false, valueLimitBytes: valueLimit(sql, tree, context) };
   }
   const explained = explainedPart(sql);
   if (explained !== null) return admitExplain(sql, explained, context);
-  return { ...(await admitChange(sql, context)), explains: false };
+  return { ...(await admitChange(sql, context)), explains: false, valueLimitBytes: null };
 }
 
 interface ParserAnswer {
@@ -102,7 +103,17 @@ async function admitExplain(sql: string, start: number, context: GateContext): P
   if (inner.text !== inner.original) {
     edited.replace(Buffer.byteLength(sql.slice(0, start)), Buffer.byteLength(sql), inner.text);
   }
-  return { kind: 'query', sql: edited, explains: true };
+  return {
+    kind: 'query',
+    sql: edited,
+    explains: true,
+    valueLimitBytes: valueLimit(sql.slice(start), tree, context),
+  };
+}
+
+function valueLimit(sql: string, tree: unknown, context: GateContext): number | null {
+  const { maxCallBytes, parameterBytes, rules } = context;
+  return maxCallBytes === null ? null : findValueLimit(tree, rules, { sql, parameterBytes, maxCallBytes });
 }
 
 /** Plans name the files that tables of other backends are read from, which are for administrators to know. */

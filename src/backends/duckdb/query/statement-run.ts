@@ -1,8 +1,15 @@
 import { type DuckDBPreparedStatement, StatementType } from '@duckdb/node-api';
-import { type PreparedQuery, type QueryContext, queryAccess } from '../../../core/query.ts';
+import {
+  type PreparedQuery,
+  type QueryContext,
+  type QueryParameters,
+  queryAccess,
+} from '../../../core/query.ts';
 import { ArrowportError } from '../../../errors.ts';
+import { layBounds, liftBounds } from './call-bounds.ts';
 import type { EngineParts, Lease, LeaseSource } from './engine-parts.ts';
-import type { AdmittedStatement } from './gate-context.ts';
+import type { AdmittedStatement, GateContext } from './gate-context.ts';
+import { parameterBytes } from './parameter-bytes.ts';
 import { plainMessage, toQueryError } from './query-error.ts';
 import { RunGuard } from './run-guard.ts';
 import { readSqlTokens } from './sql-tokens.ts';
@@ -35,6 +42,7 @@ const preparedAs: Readonly<Record<PreparedQuery['kind'], ReadonlySet<StatementTy
 /** Finds a connection, passes the statement through the gate and prepares it. Nothing is held when it throws. */
 export async function openStatement(
   sql: string,
+  parameters: QueryParameters,
   context: QueryContext,
   parts: EngineParts,
   source: LeaseSource,
@@ -50,12 +58,14 @@ export async function openStatement(
     return toQueryError(guard.reason ?? thrown, scene);
   };
   let ended = false;
+  let isBounded = false;
   const end = async (broken: boolean): Promise<void> => {
     if (ended) return;
     ended = true;
     guard.end();
     parts.running.delete(guard);
     try {
+      if (isBounded && lease !== null) await liftBounds(lease, lease.schema);
       await lease?.end(broken);
     } finally {
       giveBack?.();
@@ -67,20 +77,13 @@ export async function openStatement(
     const found = await source(context, guard, sql);
     lease = found;
     guard.watch(found.connection);
-    const admitted = await guard.run(() =>
-      admitStatement(sql, {
-        connection: found.connection,
-        rules: found.rules,
-        access: queryAccess(context.caller),
-        readOnly: context.readOnly === true,
-        caller: context.caller,
-        pending: found.database.pendingTables(),
-        schema: found.schema,
-        inSession: found.inSession,
-        relations: parts.relations,
-        part: context.part,
-      }),
-    );
+    const gate = gateContext(found, parameters, context, parts);
+    const admitted = await guard.run(() => admitStatement(sql, gate));
+    const { valueLimitBytes } = admitted;
+    if (valueLimitBytes !== null) {
+      isBounded = true;
+      await guard.run(() => layBounds(found, found.schema, valueLimitBytes));
+    }
     scene = { sql, showsNames, locate: admitted.sql.locate };
     const prepared = await parts.engineCalls.run(
       () => guard.run(() => found.connection.prepare(admitted.sql.text)),
@@ -101,6 +104,28 @@ export async function openStatement(
     await end(false);
     throw error;
   }
+}
+
+function gateContext(
+  lease: Lease,
+  parameters: QueryParameters,
+  context: QueryContext,
+  parts: EngineParts,
+): GateContext {
+  return {
+    connection: lease.connection,
+    rules: lease.rules,
+    access: queryAccess(context.caller),
+    readOnly: context.readOnly === true,
+    caller: context.caller,
+    pending: lease.database.pendingTables(),
+    schema: lease.schema,
+    inSession: lease.inSession,
+    relations: parts.relations,
+    part: context.part,
+    parameterBytes: parameterBytes(parameters),
+    maxCallBytes: parts.settings().max_call_bytes,
+  };
 }
 
 /** DuckDB must have understood the statement as the gate did. */

@@ -96,8 +96,8 @@ function textOf(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
 }
 
-/** The parser gives the largest 64-bit number where it knows none. */
-function locationOf(node: TreeNode): number | null {
+/** The byte of the statement at which a node stands; null where the parser, by its largest 64-bit number, says none. */
+export function locationOf(node: TreeNode): number | null {
   const location = Number(node['query_location']);
   return Number.isSafeInteger(location) ? location : null;
 }
