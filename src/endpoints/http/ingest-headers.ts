@@ -26,8 +26,17 @@ export function readBodyFormat(contentType: string | undefined): BodyFormat {
     essence === '' ? 'The request has no Content-Type' : `Content-Type ${quote(essence)} is not taken here`;
   throw new ArrowportError(
     'MEDIA_TYPE_UNSUPPORTED',
-    `${got}: send application/vnd.apache.arrow.stream (an IPC stream) or application/vnd.apache.arrow.file (an IPC file).`,
+    `${got}: send application/vnd.apache.arrow.stream (an IPC stream) or application/vnd.apache.arrow.file (an IPC file).${hintFor(essence)}`,
   );
+}
+
+/** What helps whoever sends one of the types that are sent by mistake. */
+function hintFor(essence: string): string {
+  if (essence === 'application/x-www-form-urlencoded')
+    return " With curl, name it: -H 'Content-Type: application/vnd.apache.arrow.stream'.";
+  if (/\b(csv|ndjson|jsonl|jsonlines|parquet)$/.test(essence))
+    return ' CSV, NDJSON and Parquet files are sent with the command "arrowport ingest".';
+  return '';
 }
 
 /** Reads the `Idempotency-Key` header; null when there is none. Throws OPTION_INVALID. */

@@ -73,7 +73,14 @@ describe('ingest over HTTP', () => {
     }
   });
 
-  for (const type of ['text/csv', 'nonsense', 'application/vnd.apache.arrow']) {
+  const refusedTypes = {
+    'text/csv': /with the command "arrowport ingest"/,
+    'application/vnd.apache.parquet': /with the command "arrowport ingest"/,
+    'application/x-www-form-urlencoded': /With curl, name it: -H/,
+    nonsense: /\S/,
+    'application/vnd.apache.arrow': /\S/,
+  };
+  for (const [type, hint] of Object.entries(refusedTypes)) {
     test(`Content-Type ${type} is refused with what to send instead`, async (t) => {
       const door = await openDoor(t);
       const response = await post(`${door.url}/ingest/s`, 'a,b', { 'content-type': type });
@@ -81,6 +88,7 @@ describe('ingest over HTTP', () => {
       const problem = await readProblem(response);
       assert.equal(problem.code, 'MEDIA_TYPE_UNSUPPORTED');
       assert.match(problem.detail, /application\/vnd\.apache\.arrow\.stream/);
+      assert.match(problem.detail, hint);
       assert.equal(door.requests.length, 0);
     });
   }
