@@ -109,6 +109,10 @@ class PlainGatherer implements ArrayGatherer {
     return this.#length;
   }
 
+  get reservedBytes(): number {
+    return this.#validity.reservedBytes + this.#layout.reservedBytes;
+  }
+
   append(array: ArrayData, from: number, to: number): void {
     if (to <= from) return;
     const bits = hasValidityBitmap(this.field) && array.nullCount > 0 ? array.buffers[0] : null;
@@ -176,6 +180,10 @@ class DictionaryGatherer implements ArrayGatherer {
     return this.#values.length;
   }
 
+  get reservedBytes(): number {
+    return this.#values.reservedBytes;
+  }
+
   append(array: ArrayData, from: number, to: number): void {
     const { dictionary, field, nullCount } = array;
     const encoding = field.dictionary;
@@ -215,6 +223,10 @@ class RunGatherer implements ArrayGatherer {
 
   get length(): number {
     return this.#values.length;
+  }
+
+  get reservedBytes(): number {
+    return this.#values.reservedBytes;
   }
 
   append(array: ArrayData, from: number, to: number): void {

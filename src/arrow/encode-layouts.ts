@@ -10,6 +10,8 @@ import { BitVector, ByteVector } from './encode-vectors.ts';
 export interface ArrayGatherer {
   readonly field: ArrowField;
   readonly length: number;
+  /** Bytes of memory that are taken for what is being gathered. */
+  readonly reservedBytes: number;
   /** Appends the rows from `from` up to `to`. */
   append(array: ArrayData, from: number, to: number): void;
   appendNulls(count: number): void;
@@ -19,6 +21,7 @@ export interface ArrayGatherer {
 
 /** Where the values of one layout go; validity is kept by the gatherer around it. */
 export interface Layout {
+  readonly reservedBytes: number;
   append(array: ArrayData, from: number, to: number): void;
   /** Appends `count` slots without meaning, for nulls. */
   appendEmpty(count: number): void;
@@ -28,6 +31,10 @@ export interface Layout {
 
 /** No values at all. */
 export class NullLayout implements Layout {
+  get reservedBytes(): number {
+    return 0;
+  }
+
   append(_array: ArrayData, _from: number, _to: number): void {}
 
   appendEmpty(_count: number): void {}
@@ -44,6 +51,10 @@ export class NullLayout implements Layout {
 /** Booleans, a bit each. */
 export class BitLayout extends NullLayout {
   readonly #bits = new BitVector();
+
+  override get reservedBytes(): number {
+    return this.#bits.reservedBytes;
+  }
 
   override append(array: ArrayData, from: number, to: number): void {
     this.#bits.append(bufferAt(array, 1), from, to - from);
@@ -68,6 +79,10 @@ export class FixedWidthLayout extends NullLayout {
     this.#byteWidth = byteWidth;
   }
 
+  override get reservedBytes(): number {
+    return this.#values.reservedBytes;
+  }
+
   override append(array: ArrayData, from: number, to: number): void {
     this.#values.append(bufferAt(array, 1).subarray(from * this.#byteWidth, to * this.#byteWidth));
   }
@@ -89,6 +104,10 @@ export class OffsetVector {
 
   constructor(width: 4 | 8) {
     this.#width = width;
+  }
+
+  get reservedBytes(): number {
+    return this.#bytes.reservedBytes;
   }
 
   /** Appends the ends of the rows from `from` up to `to`, and returns the range of values they span. */
@@ -140,6 +159,10 @@ export class BinaryLayout extends NullLayout {
     this.#offsets = new OffsetVector(offsetWidth);
   }
 
+  override get reservedBytes(): number {
+    return this.#offsets.reservedBytes + this.#bytes.reservedBytes;
+  }
+
   override append(array: ArrayData, from: number, to: number): void {
     const { start, end } = this.#offsets.append(array.buffers[1], from, to);
     if (end > start) this.#bytes.append(bufferAt(array, 2).subarray(start, end));
@@ -162,6 +185,11 @@ export class ViewLayout extends NullLayout {
   readonly #views = new ByteVector();
   #full: Uint8Array[] = [];
   readonly #bytes = new ByteVector();
+
+  override get reservedBytes(): number {
+    const full = this.#full.reduce((sum, bytes) => sum + bytes.length, 0);
+    return this.#views.reservedBytes + this.#bytes.reservedBytes + full;
+  }
 
   override append(array: ArrayData, from: number, to: number): void {
     const source = bufferAt(array, 1);

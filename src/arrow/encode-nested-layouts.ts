@@ -21,6 +21,10 @@ export class ListLayout extends NullLayout {
     this.#items = items;
   }
 
+  override get reservedBytes(): number {
+    return this.#offsets.reservedBytes + this.#items.reservedBytes;
+  }
+
   override append(array: ArrayData, from: number, to: number): void {
     const { start, end } = this.#offsets.append(array.buffers[1], from, to);
     this.#items.append(childAt(array, 0), start, end);
@@ -50,6 +54,10 @@ export class ListViewLayout extends NullLayout {
     super();
     this.#width = offsetWidth;
     this.#items = items;
+  }
+
+  override get reservedBytes(): number {
+    return this.#offsets.reservedBytes + this.#sizes.reservedBytes + this.#items.reservedBytes;
   }
 
   override append(array: ArrayData, from: number, to: number): void {
@@ -101,6 +109,10 @@ export class FixedSizeListLayout extends NullLayout {
     this.#items = items;
   }
 
+  override get reservedBytes(): number {
+    return this.#items.reservedBytes;
+  }
+
   override append(array: ArrayData, from: number, to: number): void {
     this.#items.append(childAt(array, 0), from * this.#size, to * this.#size);
   }
@@ -121,6 +133,10 @@ export class StructLayout extends NullLayout {
   constructor(children: readonly ArrayGatherer[]) {
     super();
     this.#children = children;
+  }
+
+  override get reservedBytes(): number {
+    return sumReserved(this.#children);
   }
 
   override append(array: ArrayData, from: number, to: number): void {
@@ -146,6 +162,10 @@ export class SparseUnionLayout extends StructLayout {
   constructor(typeIds: readonly number[], children: readonly ArrayGatherer[]) {
     super(children);
     this.#emptyTypeId = typeIds[0] ?? 0;
+  }
+
+  override get reservedBytes(): number {
+    return this.#typeIds.reservedBytes + super.reservedBytes;
   }
 
   override append(array: ArrayData, from: number, to: number): void {
@@ -178,6 +198,10 @@ export class DenseUnionLayout extends NullLayout {
     this.#emptyTypeId = typeIds[0] ?? 0;
   }
 
+  override get reservedBytes(): number {
+    return this.#typeIds.reservedBytes + this.#offsets.reservedBytes + sumReserved(this.#children);
+  }
+
   override append(array: ArrayData, from: number, to: number): void {
     const typeIds = readIntegers(array.buffers[0], 8, true);
     const offsets = readIntegers(array.buffers[1], 32, true);
@@ -208,6 +232,10 @@ export class DenseUnionLayout extends NullLayout {
     this.#offsets.extend(4).writeInt32LE(child.length);
     appendTo(child);
   }
+}
+
+function sumReserved(children: readonly ArrayGatherer[]): number {
+  return children.reduce((sum, child) => sum + child.reservedBytes, 0);
 }
 
 function childAt(array: ArrayData, index: number): ArrayData {

@@ -12,6 +12,11 @@ export class ByteVector {
     return this.#length;
   }
 
+  /** Bytes of memory that are taken for it. */
+  get reservedBytes(): number {
+    return this.#bytes.length;
+  }
+
   append(source: Uint8Array): void {
     this.extend(source.length).set(source);
   }
@@ -56,6 +61,10 @@ export class BitVector {
 
   get length(): number {
     return this.#length;
+  }
+
+  get reservedBytes(): number {
+    return this.#bytes.reservedBytes;
   }
 
   /** Appends `count` bits of `source`, from bit `from` on. */

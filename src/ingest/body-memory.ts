@@ -1,7 +1,7 @@
 import type { ArrowportError } from '../errors.ts';
 import { createBodyPool } from './body-pool.ts';
 import { type LoadMemory, openLoadMemory, type SharedMemory } from './load-memory.ts';
-import { createMemoryBudget } from './memory-budget.ts';
+import { createMemoryBudget, ORDINARY_SHARE } from './memory-budget.ts';
 
 /** The bounds of the memory that all loads share. */
 export interface BodyMemoryOptions {
@@ -34,6 +34,7 @@ const MAX_RETAINED_BYTES = 256 * 1024 * 1024;
 /** Makes the memory of one server. */
 export function createBodyMemory(options: BodyMemoryOptions): BodyMemory {
   const { limitBytes } = options;
+  const ordinaryBytes = limitBytes * ORDINARY_SHARE;
   const budget = createMemoryBudget(limitBytes, (held) => options.onChange(held));
   const watchers = new Set<() => void>();
   const shared: SharedMemory = {
@@ -41,7 +42,7 @@ export function createBodyMemory(options: BodyMemoryOptions): BodyMemory {
     pool: createBodyPool({
       retainBytes: Math.min(MAX_RETAINED_BYTES, limitBytes / 2),
       spareBytes: () =>
-        Math.max(0, Math.min(limitBytes / 2, limitBytes - budget.held) - shared.uncountedBytes),
+        Math.max(0, Math.min(limitBytes / 2, ordinaryBytes - budget.held) - shared.uncountedBytes),
     }),
     uncountedBytes: 0,
     beginWaitMs: options.beginWaitMs,

@@ -40,7 +40,7 @@ const STUCK_MS = 250;
 /** After so long one of those who wait is told to come again later, so that what it holds serves the others. */
 const GIVE_UP_MS = 2000;
 /** The part of the limit that is given out; the rest is for a load that must go on, and for what is read ahead. */
-const ORDINARY_SHARE = 0.75;
+export const ORDINARY_SHARE = 0.75;
 
 interface Waiter {
   readonly amount: number;

@@ -12,6 +12,7 @@ import { beginLoad } from './loader.ts';
 import type { LoaderContext } from './loader-context.ts';
 import { MemoryGovernor } from './memory-governor.ts';
 import { type DuckDbMigrations, openMigrations } from './migrations.ts';
+import { noteLoads } from './native/allocators.ts';
 import { checkNativeInterface } from './native/self-check.ts';
 import type { QueryHost } from './query/query-host.ts';
 import { SessionPool } from './session-pool.ts';
@@ -128,11 +129,13 @@ class EmbeddedDuckDb implements DuckDbBackend {
   /** Counts a load in: while there is one, the database is not closed. Returns what counts it out, once. */
   #enter(): (failure: unknown) => void {
     this.#running += 1;
+    noteLoads(this.#running);
     let inside = true;
     return (failure) => {
       if (!inside) return;
       inside = false;
       this.#running -= 1;
+      noteLoads(this.#running);
       if (this.#running === 0) this.#onIdle?.();
       this.#noteFailure(failure);
     };

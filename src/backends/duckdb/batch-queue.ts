@@ -91,9 +91,9 @@ export class BatchQueue implements ArraySource {
   /** Lays out what is still being gathered: the next statement, or the one that runs, reads it. */
   seal(): void {
     if (this.#gatherers === null || this.#gathered.rows === 0) return;
-    const columns = this.#gatherers.map((gatherer) => gatherer.take());
     const gathered = this.#gathered;
     this.#hold(gathered);
+    const columns = this.#gatherers.map((gatherer) => gatherer.take());
     this.#gathered = startGathering();
     this.#layOut(columns, gathered.rows, gathered.bytes, { release: () => this.#letGo(gathered) });
   }
@@ -173,12 +173,14 @@ export class BatchQueue implements ArraySource {
     if (gathered.rows >= sliceRows) this.seal();
   }
 
+  /** Counts what memory was taken: while it grows up to twice what is in it. More, if expected, comes as it is written to. */
   #hold(gathered: Gathered): void {
     const { holdMemory } = this.#events;
-    const bytes = gathered.bytes - gathered.heldBytes;
-    if (holdMemory === undefined || bytes === 0) return;
+    const reserved = Math.min(reservedBytes(this.#gatherers ?? []), 2 * gathered.bytes);
+    const bytes = reserved - gathered.heldBytes;
+    if (holdMemory === undefined || bytes <= 0) return;
     gathered.holds.push(holdMemory(bytes));
-    gathered.heldBytes = gathered.bytes;
+    gathered.heldBytes = reserved;
   }
 
   #letGo({ holds }: Gathered): void {
@@ -194,6 +196,10 @@ export class BatchQueue implements ArraySource {
       this.#waiting.push({ array, bytes: (bytes * slice.rows) / rows, memory });
     }
   }
+}
+
+function reservedBytes(gatherers: readonly ArrayGatherer[]): number {
+  return gatherers.reduce((sum, gatherer) => sum + gatherer.reservedBytes, 0);
 }
 
 /** The memory of one batch, which several arrays are read from. */

@@ -5,6 +5,7 @@ import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ArrowportError } from '../../errors.ts';
 import { quoteIdentifier, quoteText } from './identifier.ts';
 import { restingBytes } from './memory-governor.ts';
+import { boundHeaps } from './native/allocators.ts';
 import { openFailure, refuseForeignLog } from './open-failure.ts';
 
 /** Settings of the embedded database, as the configuration has them. */
@@ -44,6 +45,7 @@ export class Database {
 
   /** Throws BACKEND_UNAVAILABLE saying what to do when the file cannot be opened, OPTION_INVALID for a bad setting. */
   static async open(options: DatabaseOptions): Promise<Database> {
+    boundHeaps();
     const instance = await DuckDBInstance.create(':memory:', startSettings(options));
     const spoolFolder = await makeSpoolFolder(options.db_path);
     const database = new Database(instance, catalogName(options.db_path), spoolFolder);

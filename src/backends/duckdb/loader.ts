@@ -10,6 +10,7 @@ import { type LoadColumn, planColumn } from './load-column.ts';
 import { LoadTarget } from './load-target.ts';
 import type { LoaderContext } from './loader-context.ts';
 import { refuseAmbiguousColumns } from './match-columns.ts';
+import { notePressure } from './native/allocators.ts';
 
 /** Bytes gathered that make an INSERT worth while even when rows are wide and few. */
 const worthwhileBytes = 48 * 1024 * 1024;
@@ -116,6 +117,7 @@ export class DuckDbLoad implements Load {
   }
 
   flush(): void {
+    notePressure();
     this.#pressed = true;
     this.#insertUnderPressure();
   }

@@ -4,7 +4,7 @@ import type { Http2Session, ServerHttp2Session } from 'node:http2';
 const WIDEST_BYTES = 16 * 1024 * 1024;
 const NARROWEST_BYTES = 256 * 1024;
 /** What all streams together should be able to send ahead of what is read. */
-const BUDGET_BYTES = 64 * 1024 * 1024;
+const BUDGET_BYTES = 32 * 1024 * 1024;
 
 const windows = new WeakMap<Http2Session, number>();
 const sessions = new Set<Http2Session>();

@@ -3,7 +3,7 @@ import { ArrowportError } from '../../errors.ts';
 
 /** Bytes that may wait for a slow reader before the socket is paused: of one body, and of all together where they are many. */
 const HIGH_WATER_BYTES = 2 * 1024 * 1024;
-const ALL_WAITING_BYTES = 32 * 1024 * 1024;
+const ALL_WAITING_BYTES = 8 * 1024 * 1024;
 /** The part of it under which the socket flows again. */
 const LOW_WATER_SHARE = 0.25;
 
