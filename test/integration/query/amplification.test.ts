@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import type { TestServer } from '../../support/server.ts';
+import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
+import { startServer, type TestServer } from '../../support/server.ts';
+import { hostile, hostileTables } from './hostile-statements.ts';
 import { ask, startGuardedServer, tokens } from './query-client.ts';
 
 let server: TestServer;
@@ -10,10 +12,7 @@ const token = tokens.reader;
 
 before(async () => {
   server = await startGuardedServer({ after: (clean) => cleanups.push(clean) });
-  for (const sql of [
-    'CREATE TABLE numbers AS SELECT i, 1000000000 + i AS big, i::VARCHAR AS name FROM range(4096) t(i)',
-    'CREATE TABLE words AS SELECT repeat(chr(97 + (i % 26)::INT), 20000) AS long, 20000 AS n FROM range(64) t(i)',
-  ]) {
+  for (const sql of hostileTables) {
     const { status, detail } = await ask(server, sql, { token: tokens.admin });
     assert.equal(status, 200, `${sql}: ${detail}`);
   }
@@ -23,98 +22,11 @@ after(async () => {
   for (const clean of cleanups) await clean();
 });
 
-/** The most memory that the server has had so far, in MiB. */
-function peakMemory(): number {
-  const [, kilobytes] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8')) ?? [];
+/** The most memory that a server has had so far, in MiB. */
+function peakMemory({ pid }: TestServer = server): number {
+  const [, kilobytes] = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return Number(kilobytes) / 1024;
 }
-
-function doubled(depth: number, expression: (x: string) => string, seed: string): string {
-  let sql = `SELECT ${seed} AS x`;
-  for (let level = 0; level < depth; level += 1) sql = `SELECT ${expression('x')} AS x FROM (${sql})`;
-  return sql;
-}
-
-const doubledAliases = Array.from({ length: 24 }, (_, n) => `a${n} + a${n} AS a${n + 1}`).join(', ');
-
-/** Statements that would take more memory or time than the server has, were they run as they are. */
-const hostile: readonly string[] = [
-  'SELECT len(range(1000000000))',
-  'SELECT len(range(0, 1000000000))',
-  'SELECT len(range(1000000000, 0, -1))',
-  'SELECT len(RANGE(500000000 + 500000000))',
-  'SELECT len("range"(1000000000))',
-  'SELECT len(generate_series(1, 1000000000))',
-  "SELECT len(generate_series(TIMESTAMP '2000-01-01', TIMESTAMP '2020-01-01', INTERVAL 1 MICROSECOND))",
-  "SELECT len(range(TIMESTAMPTZ '2020-01-01', TIMESTAMPTZ '2000-01-01', INTERVAL '-1' MICROSECOND))",
-  'SELECT len(main.range(1000000000))',
-  'SELECT len(system.main.range(1000000000))',
-  'SELECT len((1000000000).range())',
-  'SELECT len(big.range()) FROM numbers',
-  'SELECT sum(len(range(big))) FROM numbers',
-  'SELECT i FROM numbers WHERE len(range(big)) > 3',
-  'SELECT count(*) FROM numbers GROUP BY len(range(big))',
-  'SELECT i FROM numbers ORDER BY len(range(big))',
-  'SELECT max(i) OVER (PARTITION BY len(range(big))) FROM numbers',
-  'SELECT sum(i) FILTER (WHERE len(range(big)) > 3) FROM numbers',
-  'SELECT a.i FROM numbers a JOIN numbers b ON len(range(a.big)) = b.i',
-  'SELECT (SELECT len(range(n.big))) FROM numbers n',
-  'SELECT * FROM numbers, LATERAL (SELECT len(range(big)))',
-  'SELECT u FROM numbers, unnest(range(big)) t(u) LIMIT 1',
-  'SELECT count(*) FROM unnest(range(1000000000))',
-  'SELECT unnest(range(1000000000)) LIMIT 1',
-  'WITH l AS (SELECT range(big) AS r FROM numbers) SELECT len(r) FROM l',
-  'SELECT len(range(CASE WHEN random() < 0.5 THEN 1 ELSE 1000000000 END)) FROM numbers',
-  'SELECT len(range(30000 + i)), len(range(30001 + i)), len(range(30002 + i)) FROM numbers',
-  'EXPLAIN ANALYZE SELECT len(range(big)) FROM numbers',
-  'SUMMARIZE SELECT len(range(big)) FROM numbers',
-  "SELECT strlen(repeat('x', 1000000000))",
-  "SELECT strlen(repeat('x', big)) FROM numbers",
-  "SELECT strlen('x'.repeat(1000000000)) FROM numbers",
-  'SELECT len(repeat([1, 2], 500000000))',
-  "SELECT octet_length(repeat('x'::BLOB, 1000000000))",
-  "SELECT strlen(repeat(repeat(repeat('x', 60), 60), 60000))",
-  "SELECT strlen(lpad('x', 1000000000, 'y')), strlen(rpad('x', 1000000000, 'y'))",
-  "SELECT strlen(rpad(name, big::INT, 'y')) FROM numbers",
-  'SELECT len(list_resize([1], 1000000000))',
-  "SELECT len(array_resize([name], 50000, repeat('x', 60))) FROM numbers",
-  "SELECT bit_length(bitstring('1', 1000000000))",
-  "SELECT strlen(format('{:>1000000000}', 'a'))",
-  "SELECT strlen(format('{:>{}}', 'a', 1000000000))",
-  "SELECT strlen(printf('%1000000000d', 1))",
-  "SELECT strlen(printf('%*d', 1000000000, 1))",
-  'SELECT strlen(printf(long, 1)) FROM words',
-  'SELECT strlen(replace(long, left(long, 1), long)) FROM words',
-  "SELECT strlen(regexp_replace(long, 'a', long, 'g')) FROM words",
-  'SELECT strlen(array_to_string(string_split(long, left(long, 1)), long)) FROM words',
-  "SELECT strlen(json_pretty(repeat('[', 30000) || repeat(']', 30000)))",
-  `SELECT strlen(x) FROM (${doubled(34, (x) => `${x} || ${x}`, "'ab' || i").replace("'ab' || i AS x", "'ab' || i AS x FROM numbers")})`,
-  `SELECT strlen(x) FROM (${doubled(34, (x) => `concat(${x}, ${x})`, "'abcdefgh'")})`,
-  `SELECT len(x) FROM (${doubled(34, (x) => `list_concat(${x}, ${x})`, '[1, 2]')})`,
-  `SELECT x FROM (${doubled(30, (x) => `[${x}, ${x}]`, '1')})`,
-  `SELECT x FROM (${doubled(30, (x) => `{'a': ${x}, 'b': ${x}}`, "'a'")})`,
-  `SELECT x FROM (${doubled(30, (x) => `(${x}, ${x})`, "'a'")})`,
-  `SELECT x FROM (${doubled(30, (x) => `json_array(${x}, ${x})`, "'a'")})`,
-  `SELECT 'x' AS a0, ${doubledAliases.replaceAll('+', '||')}`,
-  `SELECT 1 AS a0, ${doubledAliases}`,
-  "SELECT strlen(list_reduce(range(40), lambda a, b: a || a, 'x')) FROM numbers",
-  "SELECT strlen(list_reduce(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', name, name], lambda a, b: concat(a, a, a, a, a, a, a, a))) FROM numbers",
-  'SELECT len(list_transform(range(1000), lambda x: list_transform(range(1000), lambda y: range(1000))))',
-  "SELECT len(list_transform(range(8000), lambda x: repeat('x', x * 1000)))",
-  'SELECT len([range(1000) FOR x IN range(1000)])',
-  'SELECT len(list_transform(r, lambda x: r)) FROM (SELECT range(5000 + i) AS r FROM numbers)',
-  'SELECT len(list_filter(l, lambda x: list_contains(l, -x))) FROM (SELECT list(a.i * 4096 + b.i) AS l FROM numbers a, numbers b)',
-  'SELECT count(x) FROM (SELECT NULL::INTEGER[100000][1000] AS x FROM numbers)',
-  `SELECT from_json('{}', '"INTEGER[100000][1000]"')`,
-  'SELECT sum(levenshtein(a.long, b.long)) FROM words a, words b',
-  'SELECT sum(editdist3(a.long, b.long)) FROM words a, words b',
-  'SELECT sum(damerau_levenshtein(a.long, b.long)) FROM words a, words b',
-  "SELECT levenshtein(repeat('a', 60000 + i), repeat('b', 60000 + i)) FROM numbers",
-  "SELECT long GLOB '*a*a*a*a*b' FROM words",
-  `SELECT "${'a'.repeat(500_000)}"()`,
-  `SELECT * FROM "${'a'.repeat(500_000)}"`,
-  `SELECT regexp_matches(name, '${'(a|b)?'.repeat(20_000)}') FROM numbers`,
-];
 
 test('no statement of a reader takes memory that nobody counts, or time that nobody can end', async () => {
   await ask(server, "SELECT len(range(i)), repeat('x', i) FROM numbers WHERE i < 10", { token });
@@ -197,4 +109,71 @@ test('large parameters stay one value', async () => {
   const joined = await ask(server, 'SELECT max(strlen(? || i)) FROM numbers', { token, parameters: [large] });
   assert.equal(joined.code, 'RESULT_TOO_LARGE');
   assert.match(joined.detail ?? '', /query\.max_call_bytes/);
+});
+
+test('values that parameters ask for are bounded too', async () => {
+  for (const sql of [
+    'SELECT len(range(?))',
+    "SELECT strlen(repeat('x', ?))",
+    "SELECT strlen(lpad('x', ?, 'y'))",
+  ]) {
+    const few = await ask(server, sql, { token, parameters: [10] });
+    assert.deepEqual(few.rows, [[10]], sql);
+    const many = await ask(server, sql, { token, parameters: [1_000_000_000] });
+    assert.equal(many.code, 'RESULT_TOO_LARGE', sql);
+  }
+});
+
+test('over Flight SQL no statement does either, prepared or not', { skip: skipWithoutPython }, async (t) => {
+  const other = await startServer(t, { config: 'query: {timeout_ms: 1000}\n' });
+  for (const sql of hostileTables) assert.equal((await ask(other, sql)).status, 200);
+  await ask(other, "SELECT len(range(i)), repeat('x', i) FROM numbers WHERE i < 10");
+  const before = peakMemory(other);
+  const answers = await runPythonJson<string[]>(
+    `
+import json, sys
+import adbc_driver_flightsql.dbapi as dbapi
+answers = []
+with dbapi.connect(sys.argv[1], autocommit=True) as connection:
+    for sql, parameters in json.load(sys.stdin):
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(sql, parameters)
+                answers.append(f"answered {cursor.fetchall()}"[:60])
+            except Exception as error:
+                answers.append(str(error))
+print(json.dumps(answers))
+`,
+    [other.flightUrl],
+    {
+      input: JSON.stringify([
+        ...hostile.map((sql) => [sql, null]),
+        ['SELECT len(range(?))', [1_000_000_000]],
+        ['SELECT len(range(?))', [10]],
+      ]),
+    },
+  );
+  assert.equal(answers.pop(), 'answered [(10,)]');
+  for (const [index, answer] of answers.entries()) {
+    assert.match(
+      answer,
+      /RESULT_TOO_LARGE|QUERY_FORBIDDEN|QUERY_INVALID|QUERY_TIMEOUT/,
+      `${hostile[index]?.slice(0, 120)}: ${answer}`,
+    );
+  }
+  const grown = peakMemory(other) - before;
+  assert.ok(grown < 600, `${grown.toFixed(0)} MiB`);
+});
+
+test('a query whose memory DuckDB does not count is stopped before it takes too much', async (t) => {
+  const other = await startServer(t, { config: 'query: {max_growth_bytes: 134217728}\n' });
+  await ask(other, 'SELECT median(i) FROM range(1000) t(i)');
+  const before = peakMemory(other);
+  for (const aggregate of ['median(i)', 'quantile_cont(i, 0.5)', 'mode(i)', 'histogram(i)']) {
+    const { code, detail } = await ask(other, `SELECT ${aggregate} FROM range(2000000000) t(i)`);
+    assert.equal(code, 'RESULT_TOO_LARGE', `${aggregate}: ${detail}`);
+  }
+  const grown = peakMemory(other) - before;
+  assert.ok(grown < 700, `${grown.toFixed(0)} MiB`);
+  assert.deepEqual((await ask(other, 'SELECT median(i) FROM range(1001) t(i)')).rows, [[500]]);
 });

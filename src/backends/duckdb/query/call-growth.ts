@@ -51,6 +51,20 @@ const gathering: ReadonlySet<string> = new Set([
   ...['json_group_array', 'json_group_object', 'json_group_structure'],
 ]);
 
+/** Aggregates whose states DuckDB does not count as its memory, with those that gather. */
+const uncounted: ReadonlySet<string> = new Set([
+  ...gathering,
+  ...['approx_quantile', 'approx_top_k', 'arg_max', 'arg_max_null', 'arg_max_nulls_last', 'arg_min'],
+  ...['arg_min_null', 'arg_min_nulls_last', 'argmax', 'argmin', 'bitstring_agg', 'entropy', 'mad', 'max'],
+  ...['max_by', 'median', 'min', 'min_by', 'mode', 'quantile', 'quantile_cont', 'quantile_disc'],
+  ...['reservoir_quantile'],
+]);
+
+/** Whether a function of this name (in lower case) may take memory that DuckDB does not count. */
+export function isUncounted(name: string): boolean {
+  return uncounted.has(name);
+}
+
 const rules = new Map<string, (call: JudgedCall) => Growth>();
 const rule = (names: string, judge: (call: JudgedCall) => Growth) => {
   for (const name of names.split(' ')) rules.set(name, judge);

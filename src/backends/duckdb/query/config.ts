@@ -18,6 +18,10 @@ export const queryOptions = {
         description:
           'Memory that one call of a function may take for what it makes of 2,048 rows, where that hangs on values: `range()`, `repeat()`, `lpad()` and others. One value may have a 2,048th of it, less where a statement has several such calls; larger ones are refused with `RESULT_TOO_LARGE`. null: no bound, for readers who are trusted with all of the memory.',
       }),
+      max_growth_bytes: z.int().min(1_048_576).nullable().default(1_073_741_824).meta({
+        description:
+          'How far the server may grow while a query runs whose memory DuckDB does not count in `duckdb.memory_limit` (`median`, `mode`, quantiles, histograms, recursion): such queries are stopped then, with `RESULT_TOO_LARGE`. null: never.',
+      }),
       max_concurrent: z.int().min(1).max(1024).default(32).meta({
         description:
           'Queries that run at the same time; more wait for 10 seconds, then are answered `OVERLOADED`.',
@@ -49,6 +53,7 @@ export interface QuerySettings {
   readonly max_result_rows: number | null;
   readonly max_result_bytes: number | null;
   readonly max_call_bytes: number | null;
+  readonly max_growth_bytes: number | null;
   readonly max_concurrent: number;
   readonly max_sessions: number;
   readonly allowed_functions: readonly string[];

@@ -1,5 +1,6 @@
 import type { QueryContext } from '../../../core/query.ts';
 import type { QuerySettings } from './config.ts';
+import type { MemoryWatch } from './memory-watch.ts';
 import type { QueryConnection } from './query-connection.ts';
 import type { QueryHost } from './query-host.ts';
 import type { RelationSource } from './relation-source.ts';
@@ -13,6 +14,7 @@ export interface EngineParts {
   readonly statements: Slots;
   /** Calls of the engine that occupy a thread of the process; loads need some too. */
   readonly engineCalls: Slots;
+  readonly memory: MemoryWatch;
   settings(): QuerySettings;
   /** Statements that run, so that closing can stop them. */
   readonly running: Set<RunGuard>;

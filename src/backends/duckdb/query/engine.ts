@@ -16,6 +16,7 @@ import type { ArrowSchema } from '../../../core/schema.ts';
 import { ArrowportError } from '../../../errors.ts';
 import type { QuerySettings } from './config.ts';
 import type { EngineParts, Lease } from './engine-parts.ts';
+import { MemoryWatch } from './memory-watch.ts';
 import { QueryConnections } from './query-connection.ts';
 import type { QueryHost } from './query-host.ts';
 import { StatementRunner } from './query-runner.ts';
@@ -58,6 +59,7 @@ class DuckDbQueryEngine implements QueryEngine {
       settings,
       statements: new Slots(() => settings().max_concurrent),
       engineCalls: new Slots(() => maxEngineCalls),
+      memory: new MemoryWatch(() => settings().max_growth_bytes),
       running: this.#running,
       refuseDraining: () => this.#refuseDraining(),
     };

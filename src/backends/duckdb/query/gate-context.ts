@@ -6,6 +6,7 @@ import { ArrowportError } from '../../../errors.ts';
 import type { DatabaseRules } from './database-rules.ts';
 import type { EditedSql } from './edited-sql.ts';
 import type { RelationSource } from './relation-source.ts';
+import type { StatementGrowth } from './statement-growth.ts';
 
 /** Whose statement it is, and what it may meet. */
 export interface GateContext {
@@ -37,8 +38,7 @@ export interface AdmittedStatement {
   readonly sql: EditedSql;
   /** Whether it is an EXPLAIN, whose result has no table expression. */
   readonly explains: boolean;
-  /** Bytes of the largest value that a function may make, where that is to be watched while the statement runs. */
-  readonly valueLimitBytes: number | null;
+  readonly growth: StatementGrowth;
 }
 
 /** A call holds one statement. */

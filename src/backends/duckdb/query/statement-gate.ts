@@ -6,7 +6,7 @@ import { type AdmittedStatement, type GateContext, severalStatements } from './g
 import { describeEngineError, positionOf, toQueryError } from './query-error.ts';
 import { admitSelect } from './select-gate.ts';
 import { readSqlTokens } from './sql-tokens.ts';
-import { findValueLimit } from './statement-growth.ts';
+import { judgeGrowth, noGrowth, type StatementGrowth } from './statement-growth.ts';
 
 /** Bytes of the longest statement. */
 const maxSqlBytes = 4 * 1024 * 1024;
@@ -23,11 +23,11 @@ export async function admitStatement(sql: string, context: GateContext): Promise
   const tree = await parseSelect(sql, context.connection);
   if (tree !== null) {
     const edited = await admitSelect(sql, tree, context);
-    return { kind: 'query', sql: edited, explains: false, valueLimitBytes: valueLimit(sql, tree, context) };
+    return { kind: 'query', sql: edited, explains: false, growth: growthOf(sql, tree, context) };
   }
   const explained = explainedPart(sql);
   if (explained !== null) return admitExplain(sql, explained, context);
-  return { ...(await admitChange(sql, context)), explains: false, valueLimitBytes: null };
+  return { ...(await admitChange(sql, context)), explains: false, growth: noGrowth };
 }
 
 interface ParserAnswer {
@@ -107,13 +107,13 @@ async function admitExplain(sql: string, start: number, context: GateContext): P
     kind: 'query',
     sql: edited,
     explains: true,
-    valueLimitBytes: valueLimit(sql.slice(start), tree, context),
+    growth: growthOf(sql.slice(start), tree, context),
   };
 }
 
-function valueLimit(sql: string, tree: unknown, context: GateContext): number | null {
+function growthOf(sql: string, tree: unknown, context: GateContext): StatementGrowth {
   const { maxCallBytes, parameterBytes, rules } = context;
-  return maxCallBytes === null ? null : findValueLimit(tree, rules, { sql, parameterBytes, maxCallBytes });
+  return judgeGrowth(tree, rules, { sql, parameterBytes, maxCallBytes });
 }
 
 /** Plans name the files that tables of other backends are read from, which are for administrators to know. */

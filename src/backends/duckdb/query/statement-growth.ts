@@ -1,6 +1,7 @@
 import { ArrowportError } from '../../../errors.ts';
 import { isBounded } from './call-bounds.ts';
-import { judgeCall } from './call-growth.ts';
+import { isUncounted, judgeCall } from './call-growth.ts';
+import { arrayElements, lambdaNames, literalBytes, namesColumns } from './expression-facts.ts';
 import { positionOf } from './query-error.ts';
 import { isNode, locationOf, type TreeNode } from './statement-tree.ts';
 import {
@@ -9,7 +10,6 @@ import {
   fixedSize,
   fixedTypes,
   largestSize,
-  literalText,
   madeSize,
   sumSizes,
   timesSize,
@@ -39,23 +39,35 @@ export interface GrowthRules {
   isFixedSize(name: string): boolean;
 }
 
+/** What a statement may take besides what DuckDB counts. */
+export interface StatementGrowth {
+  /** Bytes of the largest value that a function may make, where that is to be watched while the statement runs. */
+  readonly valueLimitBytes: number | null;
+  /** Whether the memory of the process is to be watched. */
+  readonly isHungry: boolean;
+}
+
+export const noGrowth: StatementGrowth = { valueLimitBytes: null, isHungry: false };
+
 /**
- * How many bytes one value may have that a function makes in this statement, so that a call over as many rows as
- * DuckDB takes at once stays within `maxCallBytes`; null where the statement tells by itself that values stay small.
- * Throws QUERY_FORBIDDEN for what can neither be told before nor be bounded while it runs.
+ * Judges a statement: how large the values of its functions may be, so that a call over as many rows as DuckDB takes
+ * at once stays within `maxCallBytes` (where the statement does not tell by itself that they stay small), and whether
+ * its memory is to be watched. Throws QUERY_FORBIDDEN for what can neither be told before nor be bounded while it runs.
  */
-export function findValueLimit(
+export function judgeGrowth(
   tree: unknown,
   rules: GrowthRules,
-  options: { readonly sql: string; readonly parameterBytes: number; readonly maxCallBytes: number },
-): number | null {
+  options: { readonly sql: string; readonly parameterBytes: number; readonly maxCallBytes: number | null },
+): StatementGrowth {
+  const { maxCallBytes } = options;
+  if (maxCallBytes === null) return { valueLimitBytes: null, isHungry: true };
   const first = new GrowthReader(rules, options, false);
   first.read(tree);
-  if (!first.needsBounds) return null;
+  if (!first.needsBounds) return { valueLimitBytes: null, isHungry: first.isHungry };
   const second = new GrowthReader(rules, options, true);
   second.read(tree);
-  const share = options.maxCallBytes / rowsAtOnce / Math.max(1, second.boundedCalls);
-  return Math.max(leastValueBytes, Math.floor(share));
+  const share = maxCallBytes / rowsAtOnce / Math.max(1, second.boundedCalls);
+  return { valueLimitBytes: Math.max(leastValueBytes, Math.floor(share)), isHungry: true };
 }
 
 interface Scope {
@@ -72,6 +84,7 @@ interface Scope {
 class GrowthReader {
   needsBounds = false;
   boundedCalls = 0;
+  isHungry = false;
   readonly #rules: GrowthRules;
   readonly #sql: string;
   readonly #parameter: ValueSize;
@@ -201,6 +214,7 @@ class GrowthReader {
   /** Each round sees what the one before it made; between two the statement can be stopped. */
   #recursionSize(node: TreeNode, scope: Scope): ValueSize {
     const { cte_name: name, left, right } = node;
+    this.isHungry = true;
     const first = this.#size(left, scope, '');
     const expressions = new Map(scope.expressions);
     expressions.set(String(name).toLowerCase(), { ...largestSize([first, columnSize]), gathered: true });
@@ -239,6 +253,7 @@ class GrowthReader {
 
   #callSize(node: TreeNode, scope: Scope, parent: string): ValueSize {
     const name = String(node['function_name']).toLowerCase();
+    if (isUncounted(name)) this.isHungry = true;
     const { children: given, ...rest } = node;
     const children = (Array.isArray(given) ? (given as unknown[]) : []).filter(isNode);
     this.#size(
@@ -253,7 +268,8 @@ class GrowthReader {
     const growth = judgeCall({ name, children, sizes, parent });
     if (growth !== 'open' && 'refused' in growth) throw this.#refused(growth.refused, node);
     const isGuarded = this.#bounded && isBounded(name) && (growth === 'open' || canJoin(sizes));
-    if (isGuarded || growth === 'open') return this.#openSize(node, name, growth === 'open', scope);
+    if (isGuarded || growth === 'open')
+      return this.#openSize(node, growth === 'open', sumSizes(sizes), scope);
     if (this.#rules.isFixedSize(name)) return fixedSize;
     if (sizes.filter(canGrow).length > 1 || growth.copies > largestSize(sizes).copies) {
       this.#checkJoined(growth, node, name);
@@ -262,9 +278,17 @@ class GrowthReader {
   }
 
   /** A call whose size shows when it runs. */
-  #openSize(node: TreeNode, name: string, isOpen: boolean, scope: Scope): ValueSize {
+  #openSize(node: TreeNode, isOpen: boolean, given: ValueSize, scope: Scope): ValueSize {
     this.needsBounds = true;
     if (!this.#bounded) return columnSize;
+    const name = String(node['function_name']).toLowerCase();
+    if (given.bytes > (given.copies + given.made > 0 ? maxRowBytes : maxConstantBytes)) {
+      throw new ArrowportError(
+        'RESULT_TOO_LARGE',
+        `${describe(name)} would put a text or parameter of ${given.bytes} bytes into the values of each row (query.max_call_bytes).`,
+        { details: { limit: 'query.max_call_bytes' } },
+      );
+    }
     if (isOpen && scope.lambda.size > 0) {
       throw this.#refused(`How much ${name}() makes must be written as a number inside of a lambda.`, node);
     }
@@ -367,39 +391,6 @@ function canJoin(sizes: readonly ValueSize[]): boolean {
   return sizes.filter(canGrow).length > 1;
 }
 
-function literalBytes(node: TreeNode): number {
-  const isText =
-    isNode(node['value']) &&
-    isNode(node['value']['type']) &&
-    !fixedTypes.test(String(node['value']['type']['id']));
-  return isText ? Buffer.byteLength(literalText(node) ?? '') : 0;
-}
-
-function lambdaNames(node: unknown): readonly string[] {
-  if (!isNode(node)) return [];
-  if (Array.isArray(node['column_names'])) return [String(node['column_names'].at(-1)).toLowerCase()];
-  return Array.isArray(node['children']) ? node['children'].flatMap(lambdaNames) : [];
-}
-
-/** The elements of a type of fixed length, all levels together. */
-function arrayElements(type: unknown): number {
-  if (!isNode(type)) return 1;
-  const info = isNode(type['type_info']) ? type['type_info'] : {};
-  const own = Number(info['size'] ?? 1);
-  const parts = Object.values(info).flatMap((part) => (Array.isArray(part) ? (part as unknown[]) : [part]));
-  const largest = Math.max(
-    1,
-    ...parts.map((part) => arrayElements(isNode(part) && isNode(part['second']) ? part['second'] : part)),
-  );
-  return (Number.isFinite(own) ? own : 1) * largest;
-}
-
 function describe(name: string): string {
   return /^[a-z_]/.test(name) ? `${name}()` : name;
-}
-
-function namesColumns(node: unknown): boolean {
-  if (Array.isArray(node)) return node.some(namesColumns);
-  if (!isNode(node)) return false;
-  return node['class'] === 'COLUMN_REF' || Object.values(node).some(namesColumns);
 }

@@ -59,10 +59,12 @@ export async function openStatement(
   };
   let ended = false;
   let isBounded = false;
+  let unwatch = () => {};
   const end = async (broken: boolean): Promise<void> => {
     if (ended) return;
     ended = true;
     guard.end();
+    unwatch();
     parts.running.delete(guard);
     try {
       if (isBounded && lease !== null) await liftBounds(lease, lease.schema);
@@ -79,7 +81,8 @@ export async function openStatement(
     guard.watch(found.connection);
     const gate = gateContext(found, parameters, context, parts);
     const admitted = await guard.run(() => admitStatement(sql, gate));
-    const { valueLimitBytes } = admitted;
+    const { valueLimitBytes, isHungry } = admitted.growth;
+    if (isHungry) unwatch = parts.memory.watch(guard);
     if (valueLimitBytes !== null) {
       isBounded = true;
       await guard.run(() => layBounds(found, found.schema, valueLimitBytes));

@@ -1,0 +1,38 @@
+import { isNode, type TreeNode } from './statement-tree.ts';
+import { fixedTypes, literalText } from './value-size.ts';
+
+/** Bytes of the text that a constant is. */
+export function literalBytes(node: TreeNode): number {
+  const isText =
+    isNode(node['value']) &&
+    isNode(node['value']['type']) &&
+    !fixedTypes.test(String(node['value']['type']['id']));
+  return isText ? Buffer.byteLength(literalText(node) ?? '') : 0;
+}
+
+/** The names of a lambda's arguments, in lower case. */
+export function lambdaNames(node: unknown): readonly string[] {
+  if (!isNode(node)) return [];
+  if (Array.isArray(node['column_names'])) return [String(node['column_names'].at(-1)).toLowerCase()];
+  return Array.isArray(node['children']) ? node['children'].flatMap(lambdaNames) : [];
+}
+
+/** The elements of a type of fixed length, all levels together. */
+export function arrayElements(type: unknown): number {
+  if (!isNode(type)) return 1;
+  const info = isNode(type['type_info']) ? type['type_info'] : {};
+  const own = Number(info['size'] ?? 1);
+  const parts = Object.values(info).flatMap((part) => (Array.isArray(part) ? (part as unknown[]) : [part]));
+  const largest = Math.max(
+    1,
+    ...parts.map((part) => arrayElements(isNode(part) && isNode(part['second']) ? part['second'] : part)),
+  );
+  return (Number.isFinite(own) ? own : 1) * largest;
+}
+
+/** Whether an expression names columns. */
+export function namesColumns(node: unknown): boolean {
+  if (Array.isArray(node)) return node.some(namesColumns);
+  if (!isNode(node)) return false;
+  return node['class'] === 'COLUMN_REF' || Object.values(node).some(namesColumns);
+}
