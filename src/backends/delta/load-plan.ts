@@ -78,6 +78,8 @@ function planCreation(request: LoadRequest, settings: LoadSettings): WireObject 
   checkPartition(partitionBy, columns);
   return {
     mode: 'append',
+    // What the load does to a table that another one makes meanwhile, just as this one would have.
+    late_mode: options.mode === 'merge' ? null : options.mode,
     schema: schemaJson(columns),
     schema_mode: null,
     partition_by: partitionBy,

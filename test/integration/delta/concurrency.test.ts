@@ -54,6 +54,41 @@ answer = Counter(r['writer'] for r in rows)`,
     assert.deepEqual(counts, { ...expected, first: 1, outside: 40 });
   });
 
+  it('of a table that is not there yet are all written, from two servers as well', async (t) => {
+    const other = startDeltaBackend(t, { tablePath: root }).backend;
+    const small = await row('first', 0);
+    const large = await arrowBytes(
+      `n = 1_200_000\ntable = pa.table({'writer': ['large'] * n, 'n': np.arange(n)})`,
+      { batchRows: 100_000 },
+    );
+    await loadBytes(other, 'elsewhere', small);
+    for (const partitionBy of [[], ['writer']]) {
+      const table = `made_once_${partitionBy.length}`;
+      const versions = await Promise.all(
+        Array.from({ length: 8 }, async (_, index) => {
+          const settings = { partitionBy, idempotencyKey: `${index}` };
+          const body = index === 3 ? large : small;
+          return (await loadBytes(index % 2 === 0 ? backend : other, table, body, settings)).version;
+        }),
+      );
+      assert.equal(versions.filter((version) => version === 0).length, 1);
+      assert.equal((await backend.tables.info(table, { requestId: 'test' })).row_count, 1_200_007);
+    }
+  });
+
+  it('of a table that is not there yet are refused where it becomes another one', async () => {
+    const texts = await arrowBytes("table = pa.table({'n': ['x']})");
+    const numbers = await arrowBytes("table = pa.table({'n': [1]})");
+    const results = await Promise.allSettled(
+      [texts, numbers].map((body) => loadBytes(backend, 'two_kinds', body)),
+    );
+    const failed = results.filter((result) => result.status === 'rejected');
+    assert.equal(failed.length, 1);
+    const { reason } = failed[0] as PromiseRejectedResult;
+    assert.ok(reason instanceof ArrowportError, String(reason));
+    assert.ok(['COMMIT_CONFLICT', 'SCHEMA_MISMATCH'].includes(reason.code), reason.code);
+  });
+
   it('are not held up by producers that send nothing', async () => {
     const { stalled, finish } = await stallLoads(40);
     await loadBytes(backend, 'free', await row('free', 1));

@@ -20,7 +20,7 @@ from arro3.io import read_ipc_stream
 from deltalake import CommitProperties, DeltaTable, WriterProperties
 from deltalake.transaction import AddAction
 
-from .commits import COMMIT_ID, CommitPlan, Committed, commit_with_retries, find_replay
+from .commits import COMMIT_ID, CommitPlan, Committed, commit_staged, commit_with_retries, find_replay
 from .errors import WorkerError, classify
 from .locations import CachedTable
 from .log_files import LOADS, load_info
@@ -231,15 +231,19 @@ class AppendQueue:
             return
         layout = left[0].layout
         staged = StagedFiles(self._cached.location, left[0].plan.commit_id)
-        try:
-            files = staged.write(
-                0,
-                _reader(left),
-                layout.arrow_schema,
-                layout.partition_by,
-                layout.configuration,
-                layout.target_file_size,
-                layout.writer_properties,
+        files: list[AddAction] = []
+
+        def commit() -> Committed:
+            files.extend(
+                staged.write(
+                    0,
+                    _reader(left),
+                    layout.arrow_schema,
+                    layout.partition_by,
+                    layout.configuration,
+                    layout.target_file_size,
+                    layout.writer_properties,
+                )
             )
             if rows_of(files) != sum(append.rows for append in left):
                 raise WorkerError("internal", "The files do not hold the rows that were sent.")
@@ -247,15 +251,13 @@ class AppendQueue:
             committed = self.commit_files(files, layout, _group_plan(left))
             if committed is None:
                 raise WorkerError("conflict", "Other writers changed the table again and again.")
-        except BaseException:
-            staged.discard()
-            raise
+            return committed
+
+        committed = commit_staged(staged, commit)
         if committed.replayed:
-            staged.discard()
             left[0].outcome = committed
-            return
-        staged.finish()
-        _tell(left, committed, {"files": len(files), "bytes": bytes_of(files)})
+        else:
+            _tell(left, committed, {"files": len(files), "bytes": bytes_of(files)})
 
     def _commit_through_engine(self, group: list[Append]) -> None:
         """Let delta-rs write and commit the rows of all loads at once."""

@@ -16,6 +16,7 @@ from .errors import WorkerError, classify
 from .locations import CachedTable, Location
 from .log_files import find_commit
 from .logs import log, redact
+from .staging import StagedFiles
 
 COMMIT_ID = "arrowport.commit_id"
 """The key of a commit's own id in its ``commitInfo``."""
@@ -145,6 +146,24 @@ def commit_with_retries(
                 log("info", "a commit met another writer", error=redact(str(error))[:500], attempt=number + 1)
                 cached.forget()
     raise WorkerError("conflict", "Another writer changed the table at the same time.")
+
+
+def commit_staged(staged: StagedFiles, commit: Callable[[], Committed]) -> Committed:
+    """Commit files that were staged; they go where that fails, or where the commit was there already.
+
+    They stay where nobody can say whether it is.
+    """
+    try:
+        committed = commit()
+    except BaseException as error:
+        if not (isinstance(error, WorkerError) and error.kind == "unknown"):
+            staged.discard()
+        raise
+    if committed.replayed:
+        staged.discard()
+    else:
+        staged.finish()
+    return committed
 
 
 def _locate(cached: CachedTable, plan: CommitPlan, base: int, retries: int) -> Committed:

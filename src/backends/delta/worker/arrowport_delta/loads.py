@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import dataclass
 from typing import IO, Any, cast
 
 from arro3.core import RecordBatchReader
-from arro3.core import Schema as ArrowSchema
 from arro3.io import read_ipc_stream
-from deltalake import CommitProperties, DeltaTable, Schema, WriterProperties
+from deltalake import CommitProperties, DeltaTable
 from deltalake._internal import create_table_with_add_actions, write_to_deltalake
 from deltalake.transaction import AddAction
 
 from .aftercare import Aftercare, after_commit
-from .appends import Append, FileLayout, queue_of
+from .appends import Append, queue_of
 from .commits import (
     NO_HOOKS,
     CommitPlan,
     Committed,
+    commit_staged,
     commit_with_retries,
     find_replay,
 )
 from .errors import WorkerError
 from .incoming import IncomingStream, Replayable
+from .load_plan import LoadPlan, append_layout, layout_of, settle
 from .locations import CachedTable
-from .merges import MergeClauses, run_merge
-from .parquet import writer_properties
+from .merges import run_merge
 from .prefetch import Prefetch
 from .ready_files import ReadyFiles
 from .requests import Arguments, Context
@@ -38,46 +36,6 @@ from .table_state import describe_state
 
 _DIRECT_BYTES = 16 << 20
 """Loads up to this size are written in one go with their commit; larger ones are staged as they arrive."""
-
-
-@dataclass(frozen=True)
-class LoadPlan:
-    """What the parent decided after it saw the table's state."""
-
-    mode: str
-    schema: Schema
-    arrow_schema: ArrowSchema
-    base_schema: str | None
-    schema_mode: str | None
-    partition_by: list[str]
-    configuration: dict[str, str]
-    predicate: str | None
-    merge: MergeClauses | None
-    adopt: bool
-    rewrite: Rewrite | None
-    target_file_size: int | None
-    writer_properties: WriterProperties
-
-    @staticmethod
-    def from_args(args: Arguments) -> LoadPlan:
-        """Read the ``plan`` frame."""
-        schema = Schema.from_json(args.text("schema"))
-        merge = args.nested("merge")
-        return LoadPlan(
-            mode=args.text("mode"),
-            schema=schema,
-            arrow_schema=ArrowSchema.from_arrow(schema.to_arrow()),
-            base_schema=args.find_text("base_schema"),
-            schema_mode=args.find_text("schema_mode"),
-            partition_by=args.texts("partition_by"),
-            configuration=args.mapping("configuration"),
-            predicate=args.find_text("predicate"),
-            merge=None if merge is None else MergeClauses.from_args(merge),
-            adopt=args.flag("adopt"),
-            rewrite=Rewrite.from_args(args.nested("rewrite")),
-            target_file_size=args.find_int("target_file_size"),
-            writer_properties=writer_properties(args.find_text("compression") or "snappy"),
-        )
 
 
 def load(context: Context) -> dict[str, Any]:
@@ -161,12 +119,11 @@ def _run(
         return _load_rewritten(cached, plan, plan.rewrite, incoming, commit_id, commit_plan)
     if not small and plan.adopt:
         return _load_staged(cached, plan, incoming, commit_id, commit_plan)
-    layout = _append_layout(plan)
+    layout = append_layout(plan)
     if small and layout is not None:
 
         def write(table: DeltaTable | None, reader: RecordBatchReader, properties: CommitProperties) -> None:
-            _check_base(plan, table)
-            _write_direct(cached, plan, table, reader, properties)
+            _write_direct(cached, settle(plan, table), table, reader, properties)
 
         return queue_of(cached).commit(
             Append(
@@ -183,8 +140,7 @@ def _run(
     try:
 
         def attempt(table: DeltaTable | None, properties: CommitProperties) -> bool:
-            _check_base(plan, table)
-            _write_direct(cached, plan, table, source.reader(), properties)
+            _write_direct(cached, settle(plan, table), table, source.reader(), properties)
             return True
 
         short = small and plan.merge is None and plan.predicate is None
@@ -212,41 +168,14 @@ def _load_rewritten(
         return load_rewritten(
             cached,
             rewrite,
-            _layout(plan),
+            layout_of(plan),
             prefetch.reader(),
             commit_id,
             finish,
-            lambda table: _check_base(plan, table),
+            lambda table: settle(plan, table),
         )
     finally:
         prefetch.stop()
-
-
-def _append_layout(plan: LoadPlan) -> FileLayout | None:
-    """How the files look of a load that only adds ready files to a table; None for other loads."""
-    if not plan.adopt or plan.mode != "append" or plan.base_schema is None:
-        return None
-    return _layout(plan)
-
-
-def _layout(plan: LoadPlan) -> FileLayout:
-    return FileLayout(
-        arrow_schema=plan.arrow_schema,
-        schema_json=plan.base_schema or "",
-        partition_by=plan.partition_by,
-        configuration=plan.configuration,
-        target_file_size=plan.target_file_size,
-        writer_properties=plan.writer_properties,
-    )
-
-
-def _check_base(plan: LoadPlan, table: DeltaTable | None) -> None:
-    """Refuse to commit on a table whose schema is not the one that the plan was made for."""
-    now = None if table is None else table.schema().to_json()
-    if plan.base_schema is None and now is None:
-        return
-    if plan.base_schema is None or now is None or json.loads(now) != json.loads(plan.base_schema):
-        raise WorkerError("schema_changed", "Another writer changed the table's schema at the same time.")
 
 
 def _write_direct(
@@ -316,7 +245,7 @@ def _load_staged(
 def _commit_staged(
     cached: CachedTable, plan: LoadPlan, staged: StagedFiles, files: list[AddAction], commit_plan: Any
 ) -> Committed:
-    try:
+    def commit() -> Committed:
         staged.adopt(files)
         extra = {
             "operationMetrics": {
@@ -327,24 +256,16 @@ def _commit_staged(
         }
 
         def attempt(table: DeltaTable | None, properties: CommitProperties) -> bool:
-            _check_base(plan, table)
-            adopt_files(cached, plan, table, files, properties)
+            adopt_files(cached, settle(plan, table), table, files, properties)
             return True
 
-        layout = _append_layout(plan)
+        layout = append_layout(plan)
         appended = None
         if layout is not None:
             appended = queue_of(cached).commit_files(files, layout, commit_plan({}))
-        committed = appended or commit_with_retries(cached, commit_plan(extra), attempt, exclusive=True)
-    except BaseException as error:
-        if not (isinstance(error, WorkerError) and error.kind == "unknown"):
-            staged.discard()
-        raise
-    if committed.replayed:
-        staged.discard()
-    else:
-        staged.finish()
-    return committed
+        return appended or commit_with_retries(cached, commit_plan(extra), attempt, exclusive=True)
+
+    return commit_staged(staged, commit)
 
 
 def _write_part(staged: StagedFiles, part: int, reader: RecordBatchReader, plan: LoadPlan) -> list[AddAction]:

@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.transaction import AddAction
 
 from .appends import FileLayout, queue_of
-from .commits import NO_HOOKS, CommitPlan, Committed, commit_with_retries
+from .commits import NO_HOOKS, CommitPlan, Committed, commit_staged, commit_with_retries
 from .errors import WorkerError
 from .file_parts import rows_in_order
 from .locations import CachedTable
@@ -46,7 +46,7 @@ def load_rewritten(
     reader: RecordBatchReader,
     commit_id: str,
     finish: Callable[[], CommitPlan],
-    check: Callable[[DeltaTable | None], None],
+    check: Callable[[DeltaTable | None], object],
 ) -> Committed:
     """Write the load's rows, then the table's own, and commit both in place of all files.
 
@@ -56,7 +56,8 @@ def load_rewritten(
     remove_stale(cached.location)
     staged = StagedFiles(cached.location, commit_id)
     tries = 0
-    try:
+
+    def commit_both() -> Committed:
         files = _write(staged, layout.arrow_schema, layout, reader)
         commit = finish()
         staged.adopt(files)
@@ -71,15 +72,9 @@ def load_rewritten(
             return True
 
         with queue_of(cached).paused():
-            committed = commit_with_retries(cached, commit, attempt, exclusive=False)
-    except BaseException as error:
-        if not (isinstance(error, WorkerError) and error.kind == "unknown"):
-            staged.discard()
-        raise
-    if committed.replayed:
-        staged.discard()
-    else:
-        staged.finish()
+            return commit_with_retries(cached, commit, attempt, exclusive=False)
+
+    committed = commit_staged(staged, commit_both)
     cached.forget()
     return committed
 
