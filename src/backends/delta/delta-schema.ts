@@ -37,6 +37,8 @@ export const VOID = 'void';
 /** Stands for unsigned 64-bit integers: they fit decimals of 20 digits and more, and make no column. */
 export const UINT64 = 'uint64';
 
+const LOCAL_TIME = 'timestamp_ntz';
+
 /** The Delta type that a new column of an Arrow field gets; may hold VOID and UINT64. Throws TYPE_UNSUPPORTED. */
 export function deltaTypeOf(field: ArrowField, path: string): DeltaType {
   const { type } = field;
@@ -68,11 +70,11 @@ export function deltaFieldOf(field: ArrowField, path: string): DeltaField {
   return { name: field.name, type: deltaTypeOf(field, path), nullable: true, metadata };
 }
 
-/** The error for a column that Delta cannot hold. */
-export function unsupported(field: ArrowField, path: string): ArrowportError {
+/** The error for a column that Delta cannot hold; `advice` is a sentence with a space before it. */
+export function unsupported(field: ArrowField, path: string, advice = adviceFor(field)): ArrowportError {
   return new ArrowportError(
     'TYPE_UNSUPPORTED',
-    `Delta cannot hold column ${JSON.stringify(path)} of type ${describeType(field)} exactly.${adviceFor(field)}`,
+    `Delta cannot hold column ${JSON.stringify(path)} of type ${describeType(field)} exactly.${advice}`,
     { details: { column: path } },
   );
 }
@@ -83,6 +85,14 @@ export function holdsUnmakeable(type: DeltaType): boolean {
   if (type.type === 'array') return holdsUnmakeable(type.elementType);
   if (type.type === 'map') return holdsUnmakeable(type.keyType) || holdsUnmakeable(type.valueType);
   return type.fields.some((field) => holdsUnmakeable(field.type));
+}
+
+/** Whether a timestamp without a time zone stands in a type; where `inMaps` is false, what maps hold does not count. */
+export function holdsLocalTime(type: DeltaType, inMaps: boolean): boolean {
+  if (typeof type === 'string') return type === LOCAL_TIME;
+  if (type.type === 'array') return holdsLocalTime(type.elementType, inMaps);
+  if (type.type === 'struct') return type.fields.some((field) => holdsLocalTime(field.type, inMaps));
+  return inMaps && (holdsLocalTime(type.keyType, true) || holdsLocalTime(type.valueType, true));
 }
 
 /** The type for people, e.g. `array<struct<a: long>>`. */

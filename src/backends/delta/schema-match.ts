@@ -7,6 +7,7 @@ import {
   deltaFieldOf,
   describeDeltaType,
   findDecimal,
+  holdsLocalTime,
   holdsUnmakeable,
   UINT64,
   unsupported,
@@ -28,11 +29,25 @@ export interface SchemaMatch {
 /** The columns of a table that a stream makes. Throws TYPE_UNSUPPORTED, and SCHEMA_MISMATCH for names that collide. */
 export function columnsOf(schema: ArrowSchema): readonly DeltaField[] {
   checkNames(schema);
-  return schema.fields.map((field) => {
+  const columns = schema.fields.map((field) => {
     const made = deltaFieldOf(field, field.name);
     if (holdsUnmakeable(made.type)) throw unsupported(field, field.name);
     return made;
   });
+  refuseHiddenTimes(schema, columns);
+  return columns;
+}
+
+/**
+ * Timestamps without a time zone need a feature of the table. delta-rs looks for them in the columns that it writes,
+ * but not inside maps, and then refuses its own commit, also where the table has the feature.
+ */
+function refuseHiddenTimes({ fields }: ArrowSchema, made: readonly DeltaField[]): void {
+  if (made.some(({ type }) => holdsLocalTime(type, false))) return;
+  const hidden = made.find(({ type }) => holdsLocalTime(type, true));
+  const field = fields.find(({ name }) => name === hidden?.name);
+  if (field !== undefined)
+    throw unsupported(field, field.name, ' Give the timestamps in its map a time zone.');
 }
 
 /**
@@ -65,6 +80,7 @@ export function matchSchema(schema: ArrowSchema, table: DeltaStruct, evolve: boo
     if (!column.nullable) matcher.fail(column.name, 'the table needs it and the stream does not have it');
   }
   matcher.finish();
+  refuseHiddenTimes(schema, columns);
   return {
     columns,
     added: matcher.added,

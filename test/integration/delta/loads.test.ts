@@ -146,6 +146,7 @@ describe('Delta loads', { skip: skipWithoutPython }, () => {
       [`pa.array([None], pa.null())`, 'null'],
       [`pa.array([[1]], pa.list_(pa.time32('s')))`, 'time32[s]'],
       [`pa.array([{}], pa.struct([]))`, 'struct<>'],
+      [`pa.array([[[(1, None)]]], pa.list_(pa.map_(pa.int8(), pa.timestamp('s'))))`, 'timestamp[s]'],
       [
         `pa.array([[(1, {'a': 1, 'A': 2})]], pa.map_(pa.int8(), pa.struct({'a': pa.int8(), 'A': pa.int8()})))`,
         'struct<a: int8, A: int8>',
