@@ -21,6 +21,7 @@ from deltalake.transaction import AddAction
 
 from .commits import CommitPlan, Committed, find_replay_at
 from .errors import WorkerError
+from .key_index import KeyIndex
 from .locations import Location
 from .log_files import commit_info, info_of, read_commit
 from .staging import SCRATCH_PREFIX
@@ -59,6 +60,7 @@ class LogTail:
         self._version = table.version()
         self._keys: dict[str, int] = {}
         self._keys_before: dict[str, int | None] = {}
+        self._index = KeyIndex(location, self._version)
         self._mark = self._stat(self._version)
         if self._mark is None:
             raise TailBroken
@@ -90,6 +92,8 @@ class LogTail:
         with self.lock:
             if app_id in self._keys_before:
                 return self._keys_before[app_id]
+        if not self._index.may_hold(app_id):
+            return None
         base = self._table.transaction_version(app_id)
         with self.lock:
             self._keys_before[app_id] = base
