@@ -1,4 +1,4 @@
-"""Which keys a table's log may hold, in memory: delta-rs reads those of the whole checkpoint for each that it is asked."""
+"""Which keys a table's log may hold, in memory: delta-rs reads those of the whole checkpoint for each it is asked."""
 
 from __future__ import annotations
 
