@@ -32,8 +32,8 @@ COPY --from=build /app/dist /app/dist
 COPY package.json LICENSE /app/
 COPY bin /app/bin
 COPY arrowport.yaml /etc/arrowport/arrowport.yaml
-# The Delta worker's Python environment is part of the image, so that a container needs no package index.
-RUN node /app/bin/arrowport.mjs setup
+# The Delta worker's Python environment and DuckDB's delta extension are part of the image: a container needs no package index.
+RUN node /app/bin/arrowport.mjs setup --duckdb-delta
 RUN install -d -o node -g node /data
 USER node
 WORKDIR /data

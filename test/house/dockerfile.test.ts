@@ -66,7 +66,9 @@ test('the image runs without root, checks its health and keeps its data in a vol
 });
 
 test('the image has the environment of the Delta worker built in, where the server looks for it', () => {
-  const at = instructions.findIndex(({ keyword, rest }) => keyword === 'RUN' && / setup$/.test(rest));
+  const at = instructions.findIndex(
+    ({ keyword, rest }) => keyword === 'RUN' && / setup --duckdb-delta$/.test(rest),
+  );
   const cache = instructions.findIndex(
     ({ keyword, rest }) => keyword === 'ENV' && /ARROWPORT_CACHE=/.test(rest),
   );
