@@ -163,10 +163,24 @@ function refuseError(error: unknown): void {
   if (error === null) return;
   const message: unknown = functions.errorMessage(error);
   functions.destroyError(pointerTo(error));
-  throw new ArrowportError(
-    'TYPE_UNSUPPORTED',
-    `DuckDB cannot hand the result out as Arrow: ${String(message)}`,
-  );
+  const text = readMessage(String(message));
+  throw new ArrowportError('TYPE_UNSUPPORTED', `DuckDB cannot hand the result out as Arrow${text}`, {
+    cause: new Error(String(message)),
+  });
+}
+
+/** DuckDB's text of an error without the engine's insides; for its own failures there is none. */
+function readMessage(json: string): string {
+  const { exception_type: kind, exception_message: message } = parseObject(json);
+  return kind === 'INTERNAL' || typeof message !== 'string' ? '.' : `: ${message}`;
+}
+
+function parseObject(json: string): Partial<Record<string, unknown>> {
+  try {
+    return JSON.parse(json) as Partial<Record<string, unknown>>;
+  } catch {
+    return {};
+  }
 }
 
 /** A place that holds a pointer, for functions that free what it points at and then clear it. */

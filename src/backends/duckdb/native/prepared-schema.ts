@@ -90,7 +90,7 @@ function range(count: unknown): number[] {
 }
 
 /** The `duckdb_prepared_statement` of a node-api statement: the first field of the struct that its External points at. */
-function statementPointer(prepared: DuckDBPreparedStatement): unknown {
+export function statementPointer(prepared: DuckDBPreparedStatement): unknown {
   const external: unknown = Reflect.get(prepared, 'prepared_statement');
   if (external === null || typeof external !== 'object') {
     throw new Error('This version of @duckdb/node-api keeps its statements elsewhere: install 1.5.5-r.5.');

@@ -1,6 +1,7 @@
-import type { DuckDBPreparedStatement } from '@duckdb/node-api';
+import { type DuckDBPreparedStatement, SQLNULL } from '@duckdb/node-api';
 import type { QueryParameters } from '../../../core/query.ts';
 import { ArrowportError } from '../../../errors.ts';
+import { bindTypedNull } from '../native/typed-null.ts';
 import { fromArrow, fromParameterValue, type TypedValue } from './parameter-values.ts';
 
 /** Binds one set of values to a prepared statement. */
@@ -93,12 +94,10 @@ function parameterNames(prepared: DuckDBPreparedStatement): string[] {
 }
 
 function bind(prepared: DuckDBPreparedStatement, index: number, { value, type }: TypedValue): void {
-  if (value === null) {
-    prepared.bindNull(index);
-    return;
-  }
   try {
-    prepared.bindValue(index, value, type);
+    if (value !== null) prepared.bindValue(index, value, type);
+    else if (type === SQLNULL) prepared.bindNull(index);
+    else bindTypedNull(prepared, index, type);
   } catch (cause) {
     throw new ArrowportError('QUERY_INVALID', `Parameter ${index} has a value that cannot be bound.`, {
       cause,

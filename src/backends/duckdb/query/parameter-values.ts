@@ -4,10 +4,8 @@ import {
   BOOLEAN,
   blobValue,
   DATE,
-  DECIMAL,
   DOUBLE,
   DuckDBDateValue,
-  DuckDBDecimalValue,
   DuckDBIntervalValue,
   DuckDBTimestampMillisecondsValue,
   DuckDBTimestampNanosecondsValue,
@@ -23,6 +21,8 @@ import {
   INTERVAL,
   LIST,
   listValue,
+  MAP,
+  mapValue,
   SMALLINT,
   SQLNULL,
   STRUCT,
@@ -51,6 +51,7 @@ import type { ArrayData } from '../../../core/array-data.ts';
 import type { ParameterValue } from '../../../core/query.ts';
 import { type ArrowField, describeType, type TimeUnit } from '../../../core/schema.ts';
 import { ArrowportError } from '../../../errors.ts';
+import { decimalType, decimalValue, isDate, isInt64, isMoment, isTimeOfDay } from './parameter-bounds.ts';
 
 /** A value with the type that it is bound as. */
 export interface TypedValue {
@@ -107,6 +108,11 @@ function convertNumber(value: DuckDBValue, type: DuckDBType): DuckDBValue {
 }
 
 function fromStruct(entries: readonly (readonly [string, TypedValue])[]): TypedValue {
+  if (entries.length === 0)
+    throw new ArrowportError(
+      'TYPE_UNSUPPORTED',
+      'A parameter is an object without members, which DuckDB has none of.',
+    );
   return {
     value: structValue(Object.fromEntries(entries.map(([name, { value }]) => [name, value]))),
     type: STRUCT(Object.fromEntries(entries.map(([name, { type }]) => [name, type]))),
@@ -116,9 +122,16 @@ function fromStruct(entries: readonly (readonly [string, TypedValue])[]): TypedV
 /** How the value in a row of an Arrow array is bound. Throws TYPE_UNSUPPORTED for types that are not bound. */
 export function fromArrow(array: ArrayData, row: number): TypedValue {
   const cell = readCell(array, row);
-  const type = boundType(array.field);
+  const field = valueField(array.field);
+  const type = boundType(field);
   if (cell === null) return { value: null, type };
-  return { value: toDuckDb(array.field, cell), type };
+  return { value: toDuckDb(field, cell), type };
+}
+
+/** What is run-end encoded binds as its values. */
+function valueField(field: ArrowField): ArrowField {
+  const [, values] = field.children;
+  return field.type.kind === 'run-end-encoded' && values !== undefined ? valueField(values) : field;
 }
 
 function boundType(field: ArrowField): DuckDBType {
@@ -151,17 +164,25 @@ function boundType(field: ArrowField): DuckDBType {
     case 'interval':
       return INTERVAL;
     case 'decimal':
-      return DECIMAL(type.precision, type.scale);
+      return decimalType(type) ?? refuse(field);
     case 'list':
     case 'large-list':
     case 'fixed-size-list':
     case 'list-view':
     case 'large-list-view':
-      return LIST(boundType(childOf(field)));
+      return LIST(boundType(valueField(childOf(field))));
     case 'struct':
-      return STRUCT(Object.fromEntries(field.children.map((child) => [child.name, boundType(child)])));
+      if (field.children.length === 0) return refuse(field);
+      return STRUCT(
+        Object.fromEntries(field.children.map((child) => [child.name, boundType(valueField(child))])),
+      );
+    case 'map': {
+      const [key, value] = childOf(field).children;
+      if (key === undefined || value === undefined) return refuse(field);
+      return MAP(boundType(valueField(key)), boundType(valueField(value)));
+    }
     default:
-      throw unsupported(field);
+      return refuse(field);
   }
 }
 
@@ -185,6 +206,7 @@ function toNested(field: ArrowField, cell: ListCell | StructCell | IntervalCell)
   switch (cell.kind) {
     case 'list': {
       const rows = Array.from({ length: cell.to - cell.from }, (_, index) => cell.from + index);
+      if (field.type.kind === 'map') return toMap(cell.array, rows);
       return listValue(rows.map((row) => fromArrow(cell.array, row).value));
     }
     case 'struct':
@@ -204,48 +226,70 @@ function toScalar(field: ArrowField, value: number | bigint): DuckDBValue {
   const { type } = field;
   switch (type.kind) {
     case 'date':
-      return new DuckDBDateValue(
-        type.unit === 'day' ? Number(value) : Math.floor(Number(value) / 86_400_000),
-      );
+      return toDate(field, type.unit === 'day' ? Number(value) : Math.floor(Number(value) / 86_400_000));
     case 'time':
-      return new DuckDBTimeValue(toMicroseconds(field, BigInt(value), type.unit));
+      return toTime(field, toMicroseconds(field, BigInt(value), type.unit));
     case 'timestamp':
       return toTimestamp(field, BigInt(value), type.unit, type.timezone !== null);
     case 'duration':
       return new DuckDBIntervalValue(0, 0, toMicroseconds(field, BigInt(value), type.unit));
     case 'decimal':
-      return new DuckDBDecimalValue(BigInt(value), type.precision, type.scale);
+      return decimalValue(BigInt(value), type) ?? refuse(field);
     default:
       return value;
   }
 }
 
 function toTimestamp(field: ArrowField, ticks: bigint, unit: TimeUnit, zoned: boolean): DuckDBValue {
-  if (zoned) return new DuckDBTimestampTZValue(toMicroseconds(field, ticks, unit));
+  if (zoned) {
+    const micros = toMicroseconds(field, ticks, unit);
+    return isMoment(micros) ? new DuckDBTimestampTZValue(micros) : refuse(field);
+  }
   switch (unit) {
     case 'second':
       return new DuckDBTimestampSecondsValue(ticks);
     case 'millisecond':
       return new DuckDBTimestampMillisecondsValue(ticks);
     case 'microsecond':
-      return new DuckDBTimestampValue(ticks);
+      return isMoment(ticks) ? new DuckDBTimestampValue(ticks) : refuse(field);
     case 'nanosecond':
       return new DuckDBTimestampNanosecondsValue(ticks);
   }
 }
 
-function toMicroseconds(field: ArrowField, ticks: bigint, unit: TimeUnit): bigint {
-  if (unit === 'second') return ticks * 1_000_000n;
-  if (unit === 'millisecond') return ticks * 1000n;
-  if (unit === 'microsecond') return ticks;
-  if (ticks % 1000n !== 0n) throw unsupported(field);
-  return ticks / 1000n;
+/** Entries of a map are structs of a key and a value. */
+function toMap(entries: ArrayData, rows: readonly number[]): DuckDBValue {
+  const [keys, values] = entries.children;
+  if (keys === undefined || values === undefined) return refuse(entries.field);
+  return mapValue(
+    rows.map((row) => ({ key: fromArrow(keys, row).value, value: fromArrow(values, row).value })),
+  );
 }
+
+function toDate(field: ArrowField, days: number): DuckDBValue {
+  return isDate(days) ? new DuckDBDateValue(days) : refuse(field);
+}
+
+function toTime(field: ArrowField, micros: bigint): DuckDBValue {
+  return isTimeOfDay(micros) ? new DuckDBTimeValue(micros) : refuse(field);
+}
+
+function toMicroseconds(field: ArrowField, ticks: bigint, unit: TimeUnit): bigint {
+  const micros = unit === 'nanosecond' ? ticks / 1000n : ticks * microsecondsIn[unit];
+  if (unit === 'nanosecond' && ticks % 1000n !== 0n) throw unsupported(field);
+  return isInt64(micros) ? micros : refuse(field);
+}
+
+const microsecondsIn = { second: 1_000_000n, millisecond: 1000n, microsecond: 1n };
 
 function childOf(field: ArrowField): ArrowField {
   const [child] = field.children;
   if (child === undefined) throw unsupported(field);
   return child;
+}
+
+function refuse(field: ArrowField): never {
+  throw unsupported(field);
 }
 
 function unsupported(field: ArrowField): ArrowportError {

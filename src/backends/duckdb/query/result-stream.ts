@@ -86,6 +86,7 @@ export class ResultStream implements QueryResult {
         }
         const following = this.#truncated ? null : await next();
         if (following === null) break;
+        this.#refuseOtherColumns(following);
         this.#arrow = this.#open(following);
       }
       complete = !this.#truncated;
@@ -95,6 +96,17 @@ export class ResultStream implements QueryResult {
     } finally {
       await this.#end(complete, failure);
     }
+  }
+
+  /** All bindings answer in one stream, which has one schema. */
+  #refuseOtherColumns(result: DuckDBResult): void {
+    const types = result.columnTypes().map(String);
+    const at = types.findIndex((type, index) => type !== this.columnTypes[index]);
+    if (at < 0) return;
+    throw new ArrowportError(
+      'QUERY_INVALID',
+      `Column ${at + 1} is ${types[at]} for one binding of the parameters and ${this.columnTypes[at]} for those before it: cast it in the statement.`,
+    );
   }
 
   /** Throws RESULT_TOO_LARGE. */
