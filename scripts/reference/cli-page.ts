@@ -71,8 +71,8 @@ The variables of the server are in [config.md](config.md).
 
 \`ingest\` tells what a file is by its first bytes, then by its name. Arrow streams and files pass through message by
 message unless \`--batch-rows\` or \`--compression\` ask for another form; then dictionaries and run-end-encoded columns
-are written as their values. DuckDB reads Parquet, CSV and NDJSON; from standard input these are kept in a temporary
-file while they are sent. All files of one call are one load, so they must have the same columns. A load is sent again,
+are written as their values. DuckDB reads Parquet, CSV, NDJSON and arrays of JSON objects; from standard input these
+are kept in a temporary file while they are sent. All files of one call are one load, so they must have the same columns. A load is sent again,
 up to \`--retries\` times, when nothing of it was written, or when its \`--idempotency-key\` keeps it from being written
 twice; an Arrow stream from standard input cannot be sent again. LZ4 frames are written without a level.
 `;
