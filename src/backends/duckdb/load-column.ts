@@ -3,7 +3,13 @@ import type { ArrayData } from '../../core/array-data.ts';
 import { type ArrowField, type ArrowType, describeType, type TimeUnit } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
 import { foldCase } from './identifier.ts';
-import { findInexactQuotient, findLongDecimal, findNonMultiple, findOutside } from './value-checks.ts';
+import {
+  findInexactQuotient,
+  findLongDecimal,
+  findNonMultiple,
+  findOutside,
+  findOutsideRange,
+} from './value-checks.ts';
 import {
   halvesToFloats,
   narrowDecimals,
@@ -43,6 +49,14 @@ const microsecondsPer: Record<TimeUnit, number> = {
   millisecond: 1_000,
   microsecond: 1,
   nanosecond: 0,
+};
+
+const secondsPerDay = 86_400;
+const ticksPerSecond: Record<TimeUnit, number> = {
+  second: 1,
+  millisecond: 1_000,
+  microsecond: 1_000_000,
+  nanosecond: 1_000_000_000,
 };
 
 /** Plans a column. Throws TYPE_UNSUPPORTED naming column and type where DuckDB has no exact place for it. */
@@ -150,6 +164,13 @@ function planType(field: ArrowField, path: string): LeafPlan | undefined {
       return type.unit === 'day'
         ? undefined
         : check(field, path, (array) => findInexactQuotient(array, 86_400_000), 'is no whole day');
+    case 'time':
+      return check(
+        field,
+        path,
+        (array) => findOutsideRange(array, secondsPerDay * ticksPerSecond[type.unit], type.bitWidth),
+        'is no time of a day',
+      );
     case 'interval':
       return planInterval(field, type.unit, path);
     case 'list-view':

@@ -43,6 +43,22 @@ export function findOutside(array: ArrayData, limit: number): number {
   return -1;
 }
 
+/**
+ * The first row whose value of 32 or 64 bits is below zero or above `limit`, or -1: DuckDB writes the text of a time that
+ * is none past the end of its memory. Nulls are passed over.
+ */
+export function findOutsideRange(array: ArrayData, limit: number, bitWidth: 32 | 64): number {
+  const { low, high } = words(array);
+  const validity = array.buffers[0];
+  const step = bitWidth / 32;
+  for (let row = 0; row < array.length; row += 1) {
+    const last = high[row * step + step - 1] ?? 0;
+    const value = step === 1 ? last : last * wordFactor + (low[row * 2] ?? 0);
+    if ((value < 0 || value > limit) && isValid(validity, row)) return row;
+  }
+  return -1;
+}
+
 /** The first row whose 64-bit value is no whole multiple of `divisor`, which may be large, or -1. */
 export function findInexactQuotient(array: ArrayData, divisor: number): number {
   const { low, high } = words(array);

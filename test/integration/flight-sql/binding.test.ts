@@ -136,3 +136,35 @@ step('afterwards', lambda: bind(pa.array([1])))
   assert.equal(((await answer.json()) as { code: string }).code, 'TYPE_UNSUPPORTED');
   assert.equal(answer.status, 422);
 });
+
+test('times that are none are refused when they are loaded, also inside of lists; the day’s end is one', {
+  skip,
+}, async (t) => {
+  const server = await startServer(t);
+  const times = {
+    'before midnight': "raw(pa.time64('us'), -1)",
+    'after the day': "raw(pa.time64('us'), 2**62)",
+    'far before': "raw(pa.time64('ns'), -2**63)",
+    'seconds before midnight': "raw(pa.time32('s'), -1)",
+    'seconds after the day': "raw(pa.time32('s'), 86401)",
+    'in a list': "pa.ListArray.from_arrays([0, 1], raw(pa.time32('ms'), 2**31 - 1))",
+  };
+  const steps = await runSteps(
+    server.flightUrl,
+    `${prelude}
+def load(array):
+    with connection.cursor() as cursor:
+        cursor.adbc_ingest('times', pa.table({'v': array}), mode='replace')
+        cursor.execute('select v::varchar from times')
+        return cursor.fetchone()[0]
+${Object.entries(times)
+  .map(([name, array]) => `step(${JSON.stringify(name)}, lambda: load(${array}))`)
+  .join('\n')}
+step('end of the day', lambda: [load(raw(pa.time64('us'), 86_400_000_000)), load(raw(pa.time32('s'), 86_400)), load(raw(pa.time64('ns'), 86_399_999_999_999))])
+step('under a null', lambda: load(pa.Array.from_buffers(pa.time64('us'), 1, [pa.py_buffer(b'\\x00'), raw(pa.time64('us'), 2**62).buffers()[1]])))
+`,
+  );
+  for (const name of Object.keys(times)) assert.match(steps.failure(name), /TYPE_UNSUPPORTED: /, name);
+  assert.deepEqual(steps.value('end of the day'), ['24:00:00', '24:00:00', '23:59:59.999999999']);
+  assert.equal(steps.value('under a null'), null);
+});
