@@ -13,6 +13,7 @@ const refused: Readonly<Record<string, string>> = {
   instants_ns_inexact: 'timestamp[ns, tz=UTC]',
   instants_far: 'timestamp[s, tz=UTC]',
   dates_not_whole: 'date64[ms]',
+  extreme_times: 'time64[us]',
   durations_ns: 'duration[ns]',
   intervals_ns: 'month_day_nano_interval',
   decimal_over_32: 'decimal32(4, 2)',
