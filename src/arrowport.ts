@@ -305,7 +305,7 @@ class Server implements Arrowport {
       }),
       onConnectionCount: (count) => connections.set({ transport: 'flight' }, count),
       settings: () => ({
-        maxMessageBytes: this.#ipcLimits().maxMessageBytes,
+        ...this.#ipcLimits(),
         idleTimeoutSeconds: this.#config.current().limits.idle_timeout_seconds,
         maxStreams: this.#config.current().limits.max_streams,
       }),

@@ -74,7 +74,12 @@ const endpoint = createFlightEndpoint({
     metricsText: async () => ({ contentType: 'text/plain', text: '' }),
   },
   actions: [],
-  settings: () => ({ maxMessageBytes: 268435456, idleTimeoutSeconds: 60, maxStreams: 256 }),
+  settings: () => ({
+    maxMessageBytes: 268435456,
+    maxDecompressedRatio: 200,
+    idleTimeoutSeconds: 60,
+    maxStreams: 256,
+  }),
   onConnectionCount: nothing,
 });
 

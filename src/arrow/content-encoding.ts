@@ -17,7 +17,7 @@ interface Decoder extends Transform {
 /** What a decoder may look back on, and so holds: RFC 9659 asks of encoders to keep to 8 MiB. */
 const ZSTD_WINDOW_LOG = 23;
 /** Output from which on a body that only the free output keeps below the ratio is looked through ahead of its reader. */
-const SUSPICIOUS_BYTES = 4 * 1024 * 1024;
+const SUSPICIOUS_BYTES = 1024 * 1024;
 /** Most bytes that are kept for that. A larger body pays for its output with its own size. */
 const PROBED_BYTES = 1024 * 1024;
 const PROBE_CHUNK_BYTES = 1024 * 1024;
@@ -58,11 +58,20 @@ export function decodeContentEncoding(
   names.reverse();
   const stages = names.map((name) => createStage(name, CHUNK_BYTES));
   stages[0]?.feeder.keep(PROBED_BYTES);
+  checkDeclared(stages, limits);
   const output = new DecodedBody(stages, limits, (bytes, most) => unfoldsBeyond(names, bytes, most));
   const transforms = stages.flatMap(({ feeder, decoder }) => [feeder, decoder]);
   pipeline([...transforms, output], ignoreOutcome);
   connect(body, transforms[0] ?? output, output);
   return output;
+}
+
+/** Refuses frames by what they declare, before they are decoded: their decoder holds them to it. */
+function checkDeclared(stages: readonly Stage[], limits: IpcLimits): void {
+  const [first] = stages;
+  const last = stages.at(-1);
+  if (first === undefined || last === undefined) return;
+  last.feeder.check = () => admitRatio('The body', first.feeder.bytes, last.feeder.declaredBytes, limits);
 }
 
 /** The outcome of a pipeline is read from its last stream. */
@@ -126,6 +135,8 @@ class Feeder extends Transform {
   kept: Uint8Array[] | null = null;
   #keptBytes = 0;
   bytes = 0;
+  /** Called with each chunk before any of it is decoded; what it throws ends the body. */
+  check: (() => void) | null = null;
 
   constructor(cutter: ZstdFrameCutter | null) {
     super();
@@ -138,11 +149,23 @@ class Feeder extends Transform {
     this.#keptBytes = bytes;
   }
 
+  /** Bytes that what went in declares to unfold to, as far as it is known for sure. */
+  get declaredBytes(): number {
+    return this.#cutter?.declaredBytes ?? 0;
+  }
+
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
     this.bytes += chunk.byteLength;
     if (this.bytes > this.#keptBytes) this.kept = null;
     this.kept?.push(chunk);
-    for (const piece of this.#cutter?.cut(chunk) ?? [chunk]) this.push(piece);
+    const pieces = this.#cutter?.cut(chunk) ?? [chunk];
+    try {
+      this.check?.();
+    } catch (error) {
+      done(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    for (const piece of pieces) this.push(piece);
     done();
   }
 }

@@ -12,6 +12,8 @@ type Phase = 'frame' | 'block' | 'skippable' | 'unknown';
  * @see https://www.rfc-editor.org/rfc/rfc8878
  */
 export class ZstdFrameCutter {
+  /** Bytes that the frames which have ended declare to hold; a frame with others in it does not decode. */
+  declaredBytes = 0;
   readonly #gathered = new Uint8Array(18);
   #gatheredLength = 0;
   #needed = 4;
@@ -19,6 +21,7 @@ export class ZstdFrameCutter {
   #hasChecksum = false;
   #isLast = false;
   #skip = 0;
+  #frameBytes = 0;
 
   /** The chunk in pieces, each of one frame alone. */
   cut(chunk: Uint8Array): Uint8Array[] {
@@ -39,6 +42,8 @@ export class ZstdFrameCutter {
       start = position;
       this.#expect('frame', 4);
       this.#isLast = false;
+      this.declaredBytes += this.#frameBytes;
+      this.#frameBytes = 0;
     }
     if (start < chunk.byteLength) pieces.push(chunk.subarray(start));
     return pieces;
@@ -69,7 +74,10 @@ export class ZstdFrameCutter {
     else if (this.#needed === 5) {
       this.#needed = frameHeaderBytes(view.getUint8(4));
       this.#hasChecksum = (view.getUint8(4) & 4) !== 0;
-    } else this.#expect('block', 3);
+    } else {
+      this.#frameBytes = contentSize(view, this.#needed);
+      this.#expect('block', 3);
+    }
   }
 
   #readBlockHeader(view: DataView): void {
@@ -82,10 +90,25 @@ export class ZstdFrameCutter {
   }
 }
 
+/** The content size at the end of a frame header of `length` bytes; 0 where it says none. */
+function contentSize(view: DataView, length: number): number {
+  const descriptor = view.getUint8(4);
+  const bytes = contentSizeBytes(descriptor);
+  if (bytes === 0) return 0;
+  if (bytes === 1) return view.getUint8(length - 1);
+  if (bytes === 2) return view.getUint16(length - 2, true) + 256;
+  if (bytes === 4) return view.getUint32(length - 4, true);
+  return Number(view.getBigUint64(length - 8, true));
+}
+
+function contentSizeBytes(descriptor: number): number {
+  const sizeFlag = descriptor >> 6;
+  return sizeFlag === 0 ? Number((descriptor & 32) !== 0) : (CONTENT_SIZE_BYTES[sizeFlag] ?? 0);
+}
+
 /** Bytes of a frame header, the magic included; always more than 5. */
 function frameHeaderBytes(descriptor: number): number {
   const isSingleSegment = (descriptor & 32) !== 0;
-  const sizeFlag = descriptor >> 6;
-  const contentSize = sizeFlag === 0 ? Number(isSingleSegment) : (CONTENT_SIZE_BYTES[sizeFlag] ?? 0);
-  return 5 + Number(!isSingleSegment) + (DICTIONARY_ID_BYTES[descriptor & 3] ?? 0) + contentSize;
+  const windowBytes = Number(!isSingleSegment);
+  return 5 + windowBytes + (DICTIONARY_ID_BYTES[descriptor & 3] ?? 0) + contentSizeBytes(descriptor);
 }

@@ -37,7 +37,12 @@ export async function serveScenario(owner: CleanupOwner, scenario: Scenario): Pr
     },
     observer: silentObserver,
     actions: [],
-    settings: () => ({ maxMessageBytes: 268_435_456, idleTimeoutSeconds: 60, maxStreams: 256 }),
+    settings: () => ({
+      maxMessageBytes: 268_435_456,
+      maxDecompressedRatio: 200,
+      idleTimeoutSeconds: 60,
+      maxStreams: 256,
+    }),
     onConnectionCount: nothing,
   });
   const port = createPort({

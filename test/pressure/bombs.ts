@@ -22,6 +22,11 @@ function schemaFrame(): Uint8Array {
   return frameMetadata(encodeSchemaMessage({ fields: [column], metadata: new Map() }));
 }
 
+/** A stream of one record batch of so many megabytes of zeros. */
+export async function zeroStream(megabytes: number): Promise<Buffer> {
+  return Buffer.concat([schemaFrame(), await zeros(megabytes, null)]);
+}
+
 /** A framed record batch of so many megabytes of zeros. */
 async function zeros(megabytes: number, codec: BodyCodec | null): Promise<Buffer> {
   const rows = megabytes * 131_072;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Megabytes of a process: what it holds now and the most that it ever held. */
 export interface ProcessMemory {
@@ -12,6 +12,19 @@ export function readProcessMemory(pid: number): ProcessMemory {
   const megabytes = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN) / 1024;
   return { nowMb: megabytes('VmRSS'), peakMb: megabytes('VmHWM') };
+}
+
+/** Milliseconds of CPU time that the threads of a process have used; those that ended are left out. */
+export function readCpuMs(pid: number): number {
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ', 1)[0]);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return nanoseconds / 1e6;
 }
 
 /** Bytes that `arrowport_inflight_bytes` showed at most while a task ran, in megabytes. */

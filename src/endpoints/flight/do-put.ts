@@ -100,6 +100,7 @@ async function runPut(
     signal: scope.signal,
     end: (error) => scope.abort(error),
     open: (resources) => openFlightStream(readFrames(first.header, frames, resources.allocator), resources),
+    ...(frames.wireBytes === undefined ? {} : { wireBytes: frames.wireBytes }),
     onPartialCommit: (receipt) => results.sendPartial(receipt),
   };
   results.sendLast(await context.ingestor.ingest(request));

@@ -18,6 +18,8 @@ import { flightService } from './service.ts';
 export interface FlightSettings {
   /** Bytes of one IPC message. */
   readonly maxMessageBytes: number;
+  /** How many times what came over the wire a call's messages may unfold to. */
+  readonly maxDecompressedRatio: number;
   readonly idleTimeoutSeconds: number;
   readonly maxStreams: number;
 }

@@ -4,6 +4,7 @@ import type { FlightFrame } from '../../arrow/flight-reader.ts';
 import type { BodyAllocator } from '../../core/ipc-message.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { CallScope } from './call-scope.ts';
+import { CallUnfolding } from './call-unfolding.ts';
 import { type FlightDataOptions, type ReceivedFlightData, readFlightData } from './flight-data-reader.ts';
 import { readGrpcMessage } from './grpc-message.ts';
 import { createRequestBody } from './request-body.ts';
@@ -16,12 +17,13 @@ const NODE_CANCEL_MS = 5;
 /** The limits of one DoPut. */
 export interface FrameLimits {
   readonly maxMessageBytes: number;
+  readonly maxDecompressedRatio: number;
   readonly idleTimeoutSeconds: number;
 }
 
 /**
  * Pulls the messages of a DoPut one by one; calls may not overlap. Each throws what is wrong with the message
- * (IPC_MALFORMED, IPC_TRUNCATED, BODY_TOO_LARGE, CODEC_UNSUPPORTED) and what ended the call (CANCELLED,
+ * (IPC_MALFORMED, IPC_TRUNCATED, BODY_TOO_LARGE, DECOMPRESSED_TOO_LARGE, CODEC_UNSUPPORTED) and what ended the call (CANCELLED,
  * DEADLINE_EXCEEDED, SHUTTING_DOWN): a cut stream never looks like an ended one.
  */
 export interface FrameSource {
@@ -29,6 +31,8 @@ export interface FrameSource {
   first(): Promise<Pick<ReceivedFlightData, 'descriptor' | 'header'> | undefined>;
   /** The next message, its body in memory of `allocator`. Undefined after the client's proper end of stream. */
   next(allocator: BodyAllocator): Promise<FlightFrame | undefined>;
+  /** Bytes of the messages so far as they were sent, where gRPC compresses them; else undefined. */
+  readonly wireBytes: (() => number) | undefined;
   /** Ends a read that is under way; what still comes is discarded. */
   close(): void;
 }
@@ -37,6 +41,7 @@ export interface FrameSource {
 export function createFrameSource(metadata: Metadata, scope: CallScope, limits: FrameLimits): FrameSource {
   const { signal, transport } = scope;
   const { maxMessageBytes, idleTimeoutSeconds } = limits;
+  const unfolding = new CallUnfolding(limits);
   const { stream, encoding } = transport.takeRequest();
   const body = createRequestBody(stream, {
     idleMs: idleTimeoutSeconds * 1000,
@@ -47,12 +52,13 @@ export function createFrameSource(metadata: Metadata, scope: CallScope, limits: 
   else signal.addEventListener('abort', () => body.fail(signal.reason), { once: true });
 
   const read = (options: Pick<FlightDataOptions, 'wantsDescriptor' | 'allocator'>) =>
-    readGrpcMessage(body, { encoding, maxMessageBytes }, (message) =>
+    readGrpcMessage(body, { encoding, maxMessageBytes, unfolding }, (message) =>
       readFlightData(message, { ...options, maxMessageBytes }),
     );
   return {
     first: () => read({ wantsDescriptor: true, allocator: null }),
     next: (allocator) => read({ wantsDescriptor: false, allocator }),
+    wireBytes: encoding === 'identity' ? undefined : () => unfolding.wireBytes,
     close: () => body.fail(new ArrowportError('CANCELLED', 'The DoPut is over.')),
   };
 }

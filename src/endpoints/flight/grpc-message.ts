@@ -4,6 +4,7 @@ import { ByteSource } from '../../arrow/byte-source.ts';
 import { malformed, messageTooLarge, truncated } from '../../arrow/ipc-error.ts';
 import { ArrowportError } from '../../errors.ts';
 import { type ByteReader, skipBytes } from './byte-reader.ts';
+import type { CallUnfolding } from './call-unfolding.ts';
 
 /** The bytes of one message, front to back; calls may not overlap. */
 export interface MessageBytes {
@@ -25,6 +26,8 @@ export interface GrpcMessageOptions {
   readonly encoding: string;
   /** Most bytes of the IPC message in a gRPC message. */
   readonly maxMessageBytes: number;
+  /** Where the call's messages are counted. */
+  readonly unfolding: CallUnfolding;
 }
 
 /** Bytes before each gRPC message: a flag of compression and the message's length. */
@@ -35,23 +38,26 @@ const COMPRESSED_READ_BYTES = 64 * 1024;
 
 /**
  * Reads the next gRPC message with `read`, and resolves with what that resolves with; undefined at the end of the body.
- * Throws BODY_TOO_LARGE by the length that the message declares, IPC_TRUNCATED when the body ends inside it,
- * CODEC_UNSUPPORTED, IPC_MALFORMED, and what `body` and `read` throw.
+ * Throws BODY_TOO_LARGE by the length that the message declares, DECOMPRESSED_TOO_LARGE by what a field of a compressed
+ * one does, IPC_TRUNCATED when the body ends inside it, CODEC_UNSUPPORTED, IPC_MALFORMED, and what `body` and `read` throw.
  * @see https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
  */
 export async function readGrpcMessage<T>(
   body: ByteReader,
-  { encoding, maxMessageBytes }: GrpcMessageOptions,
+  options: GrpcMessageOptions,
   read: (message: MessageBytes) => Promise<T>,
 ): Promise<T | undefined> {
+  const { encoding, maxMessageBytes, unfolding } = options;
   const prefix = await body.take(PREFIX_BYTES);
   if (prefix.byteLength === 0) return undefined;
   if (prefix.byteLength < PREFIX_BYTES) throw endedInside();
   const length = new DataView(prefix.buffer, prefix.byteOffset).getUint32(1);
   if (length > maxMessageBytes + MESSAGE_HEADROOM_BYTES) throw messageTooLarge(length, maxMessageBytes);
   const message = new FramedMessage(body, length);
-  if (prefix[0] !== 1 || encoding === 'identity') return read(message);
-  return readCompressed(message, encoding, maxMessageBytes, read);
+  unfolding.startMessage(length);
+  if (prefix[0] === 1 && encoding !== 'identity') return readCompressed(message, options, read);
+  unfolding.endMessage(length);
+  return read(message);
 }
 
 /** A message that is read from a longer source, up to so many bytes. */
@@ -67,6 +73,11 @@ abstract class CountedMessage implements MessageBytes {
 
   get remaining(): number {
     return this.#limit - this.#read;
+  }
+
+  /** Bytes that were read. */
+  get position(): number {
+    return this.#read;
   }
 
   async take(length: number): Promise<Uint8Array> {
@@ -120,10 +131,17 @@ class FramedMessage extends CountedMessage {
 /** A message that is decompressed as it is read, its length known when it ends. */
 class UnfoldedMessage extends CountedMessage {
   readonly #maxMessageBytes: number;
+  readonly #unfolding: CallUnfolding;
 
-  constructor(source: ByteReader, maxMessageBytes: number) {
+  constructor(source: ByteReader, { maxMessageBytes, unfolding }: GrpcMessageOptions) {
     super(source, maxMessageBytes + MESSAGE_HEADROOM_BYTES);
     this.#maxMessageBytes = maxMessageBytes;
+    this.#unfolding = unfolding;
+  }
+
+  override require(length: number): void {
+    super.require(length);
+    this.#unfolding.admit(this.position + length);
   }
 
   override more(): Promise<boolean> {
@@ -141,17 +159,18 @@ class UnfoldedMessage extends CountedMessage {
 
 async function readCompressed<T>(
   message: FramedMessage,
-  encoding: string,
-  maxMessageBytes: number,
+  options: GrpcMessageOptions,
   read: (message: MessageBytes) => Promise<T>,
 ): Promise<T> {
-  const decoder = createDecoder(encoding);
+  const decoder = createDecoder(options.encoding);
   const input = Readable.from(readPieces(message));
   // Not a pipeline, which would turn an error of the input into a premature close of its own.
   input.once('error', (error) => decoder.destroy(error));
   const source = new ByteSource(input.pipe(decoder));
   try {
-    const result = await read(new UnfoldedMessage(source, maxMessageBytes));
+    const unfolded = new UnfoldedMessage(source, options);
+    const result = await read(unfolded);
+    options.unfolding.endMessage(unfolded.position);
     await message.skip(message.remaining);
     return result;
   } catch (error) {

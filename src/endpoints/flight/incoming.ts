@@ -4,8 +4,6 @@ import type { FrameLimits, FrameSource } from './frame-source.ts';
 import type { IncomingStream } from './producer.ts';
 
 const NO_BYTES = new Uint8Array(0);
-/** How much more than its own size a small message may unfold to; see `limits.max_decompressed_ratio`. */
-const MAX_DECOMPRESSED_RATIO = 200;
 
 /** The client's side of a call whose first message was read, for a handler of its own. */
 export function openIncoming(
@@ -13,8 +11,8 @@ export function openIncoming(
   frames: FrameSource,
   limits: FrameLimits,
 ): IncomingStream {
-  const { maxMessageBytes } = limits;
-  const ipcLimits: IpcLimits = { maxMessageBytes, maxDecompressedRatio: MAX_DECOMPRESSED_RATIO };
+  const { maxMessageBytes, maxDecompressedRatio } = limits;
+  const ipcLimits: IpcLimits = { maxMessageBytes, maxDecompressedRatio };
   return {
     firstHeader,
     limits: ipcLimits,

@@ -120,6 +120,8 @@ test('zstd frames are cut at their ends, and nothing is lost', () => {
         for (let start = 0; start < all.length; start += size)
           pieces.push(...cutter.cut(all.subarray(start, start + size)));
         assert.ok(Buffer.concat(pieces).equals(all));
+        const held = contents.reduce((sum, content) => sum + content.length, 0);
+        assert.equal(cutter.declaredBytes, held, 'what the frames declare is what they hold');
         const ends = new Set<number>();
         let position = 0;
         for (const piece of pieces) {
@@ -135,6 +137,18 @@ test('zstd frames are cut at their ends, and nothing is lost', () => {
     ),
     { seed: 7 },
   );
+});
+
+test('zstd frames that declare too much are refused before any of them is decoded', async () => {
+  const small = zstdCompressSync(Buffer.alloc(60 * 2 ** 20));
+  assert.equal((await decode(small, 'zstd')).length, 60 * 2 ** 20, 'what is free is decoded');
+  let decoded = 0;
+  const body = decodeContentEncoding(chunked(Buffer.concat([small, small]), 100_000), 'zstd', limits);
+  body.on('data', (chunk: Buffer) => {
+    decoded += chunk.length;
+  });
+  await assert.rejects(once(body, 'end'), codeIs('DECOMPRESSED_TOO_LARGE'));
+  assert.equal(decoded, 0);
 });
 
 test('bytes that are no zstd pass the cutter as they are', () => {

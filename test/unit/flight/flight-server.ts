@@ -79,6 +79,7 @@ export async function startFlightServer(
     actions: options.actions ?? [],
     settings: () => ({
       maxMessageBytes: 268_435_456,
+      maxDecompressedRatio: 200,
       idleTimeoutSeconds: 60,
       maxStreams: 256,
       ...options.settings,

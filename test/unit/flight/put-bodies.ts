@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { BodyAllocator, BodyLease } from '../../../src/core/ipc-message.ts';
+import { CallUnfolding } from '../../../src/endpoints/flight/call-unfolding.ts';
 import { type ReceivedFlightData, readFlightData } from '../../../src/endpoints/flight/flight-data-reader.ts';
 import { readGrpcMessage } from '../../../src/endpoints/flight/grpc-message.ts';
 import { createRequestBody, type RequestBody } from '../../../src/endpoints/flight/request-body.ts';
@@ -64,7 +65,8 @@ export interface ReadOptions {
 /** Reads the next message of a body, its descriptor too; undefined at the end. */
 export function readNext(body: RequestBody, options: ReadOptions): Promise<ReceivedFlightData | undefined> {
   const { allocator, maxMessageBytes = 1_000_000, encoding = 'identity' } = options;
-  return readGrpcMessage(body, { encoding, maxMessageBytes }, (message) =>
+  const unfolding = new CallUnfolding({ maxMessageBytes, maxDecompressedRatio: 200 });
+  return readGrpcMessage(body, { encoding, maxMessageBytes, unfolding }, (message) =>
     readFlightData(message, { wantsDescriptor: true, allocator, maxMessageBytes }),
   );
 }
