@@ -89,10 +89,8 @@ function reportFailure(host: CliHost, failure: CliFailure): number {
 function toFailure(thrown: unknown, host: CliHost): CliFailure {
   if (thrown instanceof CliFailure) return thrown;
   if (thrown instanceof CommanderError) {
-    const name = host.argv.find((argument) => !argument.startsWith('-'));
-    const known = commandNames(host).includes(name ?? '');
     const text = thrown.message.replace(/^error: /, '');
-    return new CliFailure('usage', `${text} (see arrowport ${known ? `${name} ` : ''}--help)`);
+    return new CliFailure('usage', `${text} (see ${['arrowport', ...namedCommands(host)].join(' ')} --help)`);
   }
   if (thrown instanceof ArrowportError) {
     return new CliFailure('refused', `${thrown.code}: ${thrown.message}`, {
@@ -112,8 +110,17 @@ function toFailure(thrown: unknown, host: CliHost): CliFailure {
   return new CliFailure('refused', systemRemedy(thrown) ?? text, { cause: thrown });
 }
 
-function commandNames(host: CliHost): string[] {
-  return createProgram(host).commands.map((command) => command.name());
+/** The command that the line names, and its own command where it has some. */
+function namedCommands(host: CliHost): string[] {
+  const names: string[] = [];
+  let { commands } = createProgram(host);
+  for (const word of host.argv.filter((argument) => !argument.startsWith('-'))) {
+    const command = commands.find((candidate) => candidate.name() === word);
+    if (command === undefined) break;
+    names.push(word);
+    commands = command.commands;
+  }
+  return names;
 }
 
 function systemRemedy(thrown: unknown): string | undefined {

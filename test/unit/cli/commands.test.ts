@@ -33,6 +33,7 @@ test('a wrong command line is one line on standard error and exit code 2', async
     [['nope'], /^usage: unknown command 'nope'.* \(see arrowport --help\)\n$/],
     [['serve', '--nope'], /^usage: unknown option '--nope'.* \(see arrowport serve --help\)\n$/],
     [['serve', '--port', '70000'], /^usage: .*--port.* use 0 to 65535\. \(see arrowport serve --help\)\n$/],
+    [['delta', 'read', '--nope'], /^usage: unknown option '--nope'.* \(see arrowport delta read --help\)\n$/],
     [['check'], /^usage: missing required argument 'file' \(see arrowport check --help\)\n$/],
     [['ingest', 'sensors'], /^usage: missing required argument 'files'/],
     [['ingest', 'sensors', 'a', '--transport', 'ftp'], /^usage: .*--transport.*http, flight/],
