@@ -1,6 +1,5 @@
 import { rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { declaredBytes } from '../../arrow/body-compression.ts';
 import type { LoadRequest } from '../../core/backend.ts';
 import type { IpcLimits, IpcMessage } from '../../core/ipc-message.ts';
 import type { ParquetLoad, ParquetWriter } from '../../core/parquet-writer.ts';
@@ -10,24 +9,11 @@ import { findArrowField } from './arrow-fields.ts';
 import type { DeltaField } from './delta-schema.ts';
 import type { FilePlan } from './file-plan.ts';
 import { describeStatistics, refuseUnknownDays } from './file-statistics.ts';
-import { frameMessage } from './ipc-framing.ts';
-import { createMessageChecker, type MessageChecker } from './message-checker.ts';
+import type { LoadWay } from './load-way.ts';
 import { partitionFolder } from './partition-folder.ts';
 import type { WireObject } from './wire-values.ts';
 import type { LoadStream, TableLocation } from './worker-client.ts';
-import { createWorkerShare, type WorkerShare } from './worker-share.ts';
-
-/** How a load's rows get into the table's files, and those into its log. */
-export interface LoadWay {
-  /** Takes a message and, from now on, its memory. Throws codes of the ingest path. */
-  write(message: IpcMessage): Promise<void>;
-  /** Hands on what is gathered. Returns at once, never throws. */
-  flush(): void;
-  /** Commits; `meta` is kept in the commit. Throws codes of the ingest path, COMMIT_UNKNOWN among them. */
-  finish(meta: WireObject): Promise<WireObject>;
-  /** Leaves nothing behind. Never throws. */
-  abort(): Promise<void>;
-}
+import { smallLoadBytes, WorkerWay, worthwhileBytes } from './worker-way.ts';
 
 /** The writer of data files that a backend was given. */
 export interface WriterAccess {
@@ -43,16 +29,14 @@ export interface LoadWayOptions {
   readonly request: LoadRequest;
   readonly location: TableLocation;
   readonly partitionBy: readonly string[];
+  /** Whether the plan lets files be written before the commit. */
+  readonly adopts: boolean;
   /** Null where delta-rs has to write. */
   readonly files: FilePlan | null;
   readonly writer: WriterAccess;
   readonly limits: IpcLimits;
 }
 
-/** Rows up to so many bytes cost less in one piece with their commit. */
-const smallLoadBytes = 8 * 1024 * 1024;
-/** Under pressure for memory, rows from here on are worth a data file. */
-const worthwhileBytes = 1024 * 1024;
 /** Below the folder that the worker keeps for a load. */
 const filesFolder = '0';
 
@@ -65,65 +49,6 @@ export function createLoadWay(options: LoadWayOptions): LoadWay {
   const plain = isLocal(options.location) && options.files.partition.length === 0;
   if (writer === 'auto' && !plain) return worker;
   return new ChosenWay(options, options.files, open, worker, writer === 'duckdb');
-}
-
-/** The worker writes the files, from the stream's own bytes. */
-class WorkerWay implements LoadWay {
-  readonly #stream: LoadStream;
-  readonly #schemaMetadata: Uint8Array;
-  readonly #checker: MessageChecker;
-  readonly #share: WorkerShare;
-  #begun = false;
-  /** The message before, on its way into the socket while the next one is received and checked. */
-  #sending: Promise<void> = Promise.resolve();
-
-  constructor({ stream, request, partitionBy, limits }: LoadWayOptions) {
-    this.#stream = stream;
-    this.#schemaMetadata = request.schemaMetadata;
-    this.#checker = createMessageChecker(request, partitionBy, limits);
-    this.#share = createWorkerShare(request.holdMemory);
-  }
-
-  async write(message: IpcMessage): Promise<void> {
-    try {
-      await this.#checker.check(message);
-      await this.#begin();
-      await this.#sending;
-    } catch (error) {
-      message.release();
-      throw error;
-    }
-    const sending = this.#stream.send(frameMessage(message.metadata, message.body));
-    this.#sending = sending
-      .then(() => this.#share.add(declaredBytes(message)))
-      .finally(() => message.release());
-    // It is awaited with the next message or at the end, and may fail before.
-    this.#sending.catch(() => undefined);
-  }
-
-  flush(): void {}
-
-  async finish(meta: WireObject): Promise<WireObject> {
-    await this.#begin();
-    await this.#sending;
-    try {
-      return await this.#stream.finish(meta);
-    } finally {
-      this.#share.end();
-    }
-  }
-
-  async abort(): Promise<void> {
-    await this.#stream.abort();
-    await this.#sending.catch(() => undefined);
-    this.#share.end();
-  }
-
-  async #begin(): Promise<void> {
-    if (this.#begun) return;
-    this.#begun = true;
-    await this.#stream.send(frameMessage(this.#schemaMetadata, null));
-  }
 }
 
 /** Files are written beside the table's own, where no reader looks, and the worker puts them in place and commits them. */
@@ -217,9 +142,8 @@ class ChosenWay implements LoadWay {
     if (this.#choosing === null) {
       this.#pending.push(message);
       this.#pendingBytes += message.bytes;
-      // Plain buffers reach delta-rs as they are, for less than they cost here; compressed ones are unfolded here anyway.
       if (!this.#always && message.header.codec === null) await this.#choose(false);
-      else if (this.#pendingBytes > smallLoadBytes) await this.#choose(true);
+      else if (this.#pendingBytes > smallLoadBytes) await this.#choose(this.#prefersFiles());
       return;
     }
     let way: LoadWay;
@@ -234,7 +158,8 @@ class ChosenWay implements LoadWay {
 
   flush(): void {
     if (this.#choosing === null && this.#pendingBytes === 0) return;
-    const chosen = this.#choosing ?? this.#choose(this.#pendingBytes >= worthwhileBytes);
+    const isLarge = this.#pendingBytes >= worthwhileBytes;
+    const chosen = this.#choosing ?? this.#choose(isLarge && this.#prefersFiles());
     chosen.then(
       (way) => way.flush(),
       () => undefined,
@@ -254,6 +179,11 @@ class ChosenWay implements LoadWay {
     await this.#choosing?.catch(() => undefined);
     this.#releasePending();
     await (this.#files ?? this.#worker).abort();
+  }
+
+  /** delta-rs encodes for less, and what it is handed was unfolded here anyway; else it would have to be unfolded twice. */
+  #prefersFiles(): boolean {
+    return this.#always || !this.#worker.takesColumns(this.#pending);
   }
 
   #choose(large: boolean): Promise<LoadWay> {

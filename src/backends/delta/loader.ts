@@ -6,7 +6,8 @@ import { createSteadyClock } from '../../core/steady-clock.ts';
 import { ArrowportError } from '../../errors.ts';
 import { findFilePlan } from './file-plan.ts';
 import { type LoadSettings, planLoad } from './load-plan.ts';
-import { createLoadWay, type LoadWay, type WriterAccess } from './load-ways.ts';
+import type { LoadWay } from './load-way.ts';
+import { createLoadWay, type WriterAccess } from './load-ways.ts';
 import { readTableState } from './table-state.ts';
 import { isWireObject, readFlag, readNumber, readObject, readTexts, type WireObject } from './wire-values.ts';
 import type { OpenedLoad, TableLocation, WorkerClient } from './worker-client.ts';
@@ -63,6 +64,7 @@ export async function beginLoad(
       request,
       location,
       partitionBy: readTexts(plan, 'partition_by'),
+      adopts: readFlag(plan, 'adopt') && (plan['rewrite'] ?? null) === null,
       files,
       writer,
       limits: settings.limits(),

@@ -11,9 +11,10 @@ export interface MessageChecker {
   /**
    * Resolves when nothing in the message can lead a reader outside its buffers or unfolds to more than the limits
    * allow: the worker's reader ends the whole process on some of what is not so. The message stays the caller's.
-   * Throws IPC_MALFORMED, TYPE_UNSUPPORTED, DECOMPRESSED_TOO_LARGE.
+   * The decoded columns of a record batch, views of the message where its buffers are not compressed, are what they
+   * were looked through in; a dictionary has none. Throws IPC_MALFORMED, TYPE_UNSUPPORTED, DECOMPRESSED_TOO_LARGE.
    */
-  check(message: IpcMessage): Promise<void>;
+  check(message: IpcMessage): Promise<readonly ArrayData[]>;
 }
 
 /** Makes the checker of a load's stream into a table that is partitioned by those columns. Throws IPC_MALFORMED when two fields share a dictionary but not its type. */
@@ -38,15 +39,16 @@ class StreamChecker implements MessageChecker {
     this.#dictionaries = createDictionaryStore(request.schema, limits);
   }
 
-  async check(message: IpcMessage): Promise<void> {
+  async check(message: IpcMessage): Promise<readonly ArrayData[]> {
     refuseStrayBuffers(message);
     if (message.kind === 'dictionary-batch') {
       await this.#dictionaries.apply({ ...message, release: () => {} });
-      return;
+      return [];
     }
     const arrays = await decodeBatch(message, this.#request.schema.fields, this.#dictionaries, this.#limits);
     refuseInexact(arrays, this.#partitionBy);
     this.#request.onBatchDecoded?.(countBytes(arrays));
+    return arrays;
   }
 }
 

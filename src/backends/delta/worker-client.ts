@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DeltaCallContext, DeltaRowStream } from '../../core/delta.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { Frame } from '../../processes/frame-codec.ts';
 import type { FrameConnection } from '../../processes/frame-connection.ts';
 import { fromWorkerError, workerGone } from './errors.ts';
+import { type ArenaShare, arenaArguments, openSharedArena, type SharedArena } from './shared-arena.ts';
 import {
   isWireObject,
   readNumber,
@@ -15,6 +17,8 @@ import type { WorkerProcess } from './worker-process.ts';
 
 const PROTOCOL_VERSION = 1;
 const never = () => false;
+/** How long an abort waits for the worker to have tidied up. */
+const ABORT_PATIENCE_MS = 1000;
 
 /** A table's place: a path or an object-store URI, and the options of its store. */
 export interface TableLocation {
@@ -37,6 +41,10 @@ export interface LoadStream {
   plan(plan: WireObject): Promise<void>;
   /** Sends bytes of the IPC stream; resolves when their memory may be used again. Throws what the worker found wrong. */
   send(parts: readonly Uint8Array[]): Promise<void>;
+  /** The load's part of the memory that the worker reads in place; null where there is none. */
+  openArena(): Promise<ArenaShare | null>;
+  /** Hands on a decoded batch, described by `header`, which names its place in the arena or is followed by its bytes. */
+  sendBatch(header: WireObject, parts: readonly Uint8Array[]): Promise<void>;
   /**
    * Keeps a local folder from everybody else, for files that {@link finish} names: beside the table, or somewhere else
    * for a table in an object store. Resolves with its path. It is the worker's to remove, after an abort as well.
@@ -72,11 +80,37 @@ export interface WorkerClient {
 
 /** Makes a client of a worker process. */
 export function createWorkerClient(worker: WorkerProcess): WorkerClient {
+  const arena = createArenaKeeper(worker);
   return {
     call: (operation, location, args, context, commits) =>
       call(worker, operation, location, args, context, commits),
-    openLoad: (location, args, context) => openLoad(worker, location, args, context),
+    openLoad: (location, args, context) => openLoad(worker, location, args, context, arena),
     openRows: (operation, location, args, context) => openRows(worker, operation, location, args, context),
+  };
+}
+
+/** The arena of the worker that runs. */
+interface ArenaKeeper {
+  /** Null where there is none. Never throws. */
+  open(): Promise<SharedArena | null>;
+}
+
+/** A worker is asked for its arena once; one that has none is not asked again. */
+function createArenaKeeper(worker: WorkerProcess): ArenaKeeper {
+  let opening: Promise<SharedArena | null> | null = null;
+  let pid: number | undefined;
+  return {
+    async open() {
+      if (opening !== null && pid === worker.pid) {
+        const opened = await opening;
+        if (opened?.isClosed !== true) return opened;
+      }
+      pid = worker.pid;
+      opening = request(worker, 'arena', null, arenaArguments, { requestId: 'arena' })
+        .then(openSharedArena)
+        .catch(() => null);
+      return opening;
+    },
   };
 }
 
@@ -179,6 +213,7 @@ async function openLoad(
   location: TableLocation,
   args: WireObject,
   context: DeltaCallContext,
+  arena: ArenaKeeper,
 ): Promise<OpenedLoad> {
   const connection = await request(worker, 'load', location, args, context);
   try {
@@ -188,7 +223,7 @@ async function openLoad(
       table: readObjectOrNull(header, 'table'),
       replay:
         replay === null ? null : { version: readNumber(replay, 'version'), info: readObject(replay, 'info') },
-      stream: new ConnectionLoadStream(connection, nameOf(location)),
+      stream: new ConnectionLoadStream(connection, nameOf(location), arena),
     };
   } catch (error) {
     connection.close();
@@ -199,15 +234,18 @@ async function openLoad(
 class ConnectionLoadStream implements LoadStream {
   readonly #connection: FrameConnection;
   readonly #table: string | null;
+  readonly #arena: ArenaKeeper;
+  #hasBatches = false;
   #answer: Promise<WireObject> | undefined;
   #failure: unknown;
   #committing = false;
   #closed = false;
   readonly #staged = Promise.withResolvers<string>();
 
-  constructor(connection: FrameConnection, table: string | null) {
+  constructor(connection: FrameConnection, table: string | null, arena: ArenaKeeper) {
     this.#connection = connection;
     this.#table = table;
+    this.#arena = arena;
   }
 
   async plan(plan: WireObject): Promise<void> {
@@ -221,6 +259,15 @@ class ConnectionLoadStream implements LoadStream {
 
   async send(parts: readonly Uint8Array[]): Promise<void> {
     await this.#send({ data: true }, parts);
+  }
+
+  async openArena(): Promise<ArenaShare | null> {
+    return (await this.#arena.open())?.openShare() ?? null;
+  }
+
+  async sendBatch(header: WireObject, parts: readonly Uint8Array[]): Promise<void> {
+    this.#hasBatches = true;
+    await this.#send({ batch: header }, parts);
   }
 
   async stage(): Promise<string> {
@@ -244,7 +291,20 @@ class ConnectionLoadStream implements LoadStream {
   async abort(): Promise<void> {
     if (this.#closed) return;
     await this.#connection.send({ abort: true }).catch(() => {});
+    // Files of what it was handed are there already: it answers when it has removed them.
+    if (this.#hasBatches) await this.#answered(ABORT_PATIENCE_MS);
     this.#close();
+  }
+
+  async #answered(patienceMs: number): Promise<void> {
+    const waited = new AbortController();
+    const answer = this.#answer?.then(
+      () => undefined,
+      () => undefined,
+    );
+    const patience = sleep(patienceMs, undefined, { signal: waited.signal }).catch(() => undefined);
+    await Promise.race([answer, patience]);
+    waited.abort();
   }
 
   async #awaitAnswer(): Promise<WireObject> {

@@ -1,4 +1,5 @@
 import { type ArrayGatherer, createArrayGatherer } from '../../arrow/encode-gatherer.ts';
+import { freeBuffers } from '../../arrow/free-buffers.ts';
 import type { ArrayData } from '../../core/array-data.ts';
 import type { IpcMessage } from '../../core/ipc-message.ts';
 import { type ArraySource, releaseNothing, trackRelease } from './native/array-stream.ts';
@@ -227,22 +228,6 @@ class SharedMemory {
     this.#message.release();
   }
 }
-/** Smaller buffers may share their memory with others, and are nothing to the collector. */
-const smallestFreedBytes = 64 * 1024;
-
-/** Frees what a message was decompressed into: left to the collector, it would bring about full collections all the time. */
-function freeBuffers(arrays: readonly ArrayData[]): void {
-  for (const array of arrays) {
-    for (const bytes of array.buffers) {
-      const memory = bytes?.buffer;
-      const isOwn = memory instanceof ArrayBuffer && !memory.detached && bytes?.byteOffset === 0;
-      if (isOwn && bytes.byteLength >= smallestFreedBytes && memory.byteLength < 2 * bytes.byteLength)
-        memory.transfer(0);
-    }
-    freeBuffers(array.children);
-  }
-}
-
 /** Bytes of all texts and binaries that views stand for: many may share the same ones, and each is copied. */
 function countViewed(arrays: readonly ArrayData[]): number {
   let bytes = 0;

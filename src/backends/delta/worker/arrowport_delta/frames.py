@@ -34,6 +34,8 @@ class FrameConnection:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._payload_left = 0
+        self.is_lasting = False
+        """Whether it stays open for as long as the worker runs, and need not be waited for."""
 
     def send(self, header: Header, payload: bytes | memoryview = b"") -> None:
         """Send one frame; blocks while the peer does not read."""

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections import deque
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from arro3.core import RecordBatchReader
 from arro3.io import read_ipc_stream
@@ -34,6 +34,8 @@ class IncomingStream(io.RawIOBase):
         self.end_meta: dict[str, object] = {}
         self.end_files: list[object] = []
         self.on_stage: Callable[[], str] | None = None
+        self.has_batches = False
+        self._batch: dict[str, Any] | None = None
 
     @property
     def ended(self) -> bool:
@@ -41,8 +43,11 @@ class IncomingStream(io.RawIOBase):
         return self._ended
 
     def gather(self, limit: int) -> bool:
-        """Take in up to about ``limit`` bytes; True when the stream ended within them."""
-        while not self._ended and self.bytes_received <= limit:
+        """Take in up to about ``limit`` bytes; True when the stream ended within them.
+
+        It is larger where its batches come decoded: ``has_batches`` then, and ``take_batch`` for them.
+        """
+        while not self._ended and not self.has_batches and self.bytes_received <= limit:
             chunk = self._take(_READ_AT_ONCE)
             if chunk:
                 self._gathered.append(chunk)
@@ -63,6 +68,17 @@ class IncomingStream(io.RawIOBase):
             self._head_position = 0
             return chunk
         return self._take(_READ_AT_ONCE)
+
+    def take_batch(self) -> tuple[dict[str, Any], bytes] | None:
+        """The description of the next decoded batch with the bytes that came with it; None at the end."""
+        if self._batch is None:
+            self._take(_READ_AT_ONCE)
+        batch = self._batch
+        if batch is None:
+            return None
+        self._batch = None
+        connection = self._connection
+        return batch, connection.read_payload(connection.payload_left)
 
     def readable(self) -> bool:
         """Always true; native readers ask."""
@@ -119,6 +135,10 @@ class IncomingStream(io.RawIOBase):
             if header.get("stage") and self.on_stage is not None:
                 connection.send({"staged": True, "folder": self.on_stage()})
                 continue
+            if isinstance(header.get("batch"), dict):
+                self.has_batches = True
+                self._batch = header["batch"]
+                return b""
             if not header.get("data"):
                 raise WorkerError("cancelled", "The load was cancelled.")
         data = connection.read_payload(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from typing import IO, Any, cast
 
@@ -22,6 +23,7 @@ from .commits import (
     find_replay,
 )
 from .errors import WorkerError
+from .handed_batches import HandedBatches
 from .incoming import IncomingStream, Replayable
 from .load_plan import LoadPlan, append_layout, layout_of, settle
 from .locations import CachedTable
@@ -231,7 +233,7 @@ def _load_staged(
 ) -> Committed:
     remove_stale(cached.location)
     staged = StagedFiles(cached.location, commit_id)
-    runs = Runs(read_ipc_stream(cast(IO[bytes], incoming)), whole=bool(plan.partition_by))
+    runs = Runs(_batches(incoming), whole=bool(plan.partition_by))
     try:
         files = runs.write(lambda number, reader: _write_part(staged, number, reader, plan))
         if not incoming.ended:
@@ -240,6 +242,12 @@ def _load_staged(
         staged.discard()
         raise
     return _commit_staged(cached, plan, staged, files, commit_plan)
+
+
+def _batches(incoming: IncomingStream) -> RecordBatchReader | HandedBatches:
+    if not incoming.has_batches:
+        return read_ipc_stream(cast(IO[bytes], incoming))
+    return HandedBatches(read_ipc_stream(io.BytesIO(incoming.first_chunk())).schema, incoming)
 
 
 def _commit_staged(

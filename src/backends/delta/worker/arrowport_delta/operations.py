@@ -6,7 +6,7 @@ import resource
 import sys
 from typing import Any
 
-from . import dml, file_parts, listing, loads, reads, snapshots, upkeep
+from . import arena, dml, file_parts, listing, loads, reads, snapshots, upkeep
 from .requests import Context, Handler
 
 
@@ -31,6 +31,7 @@ def handlers() -> dict[str, Handler]:
     return {
         "ping": ping,
         "memory": memory,
+        "arena": arena.arena,
         "load": loads.load,
         "read": reads.read,
         "changes": reads.changes,

@@ -11,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from arro3.core import RecordBatch, RecordBatchReader
 from deltalake.transaction import AddAction
 
+from .handed_batches import HandedBatches
+
 _MOST_WRITERS = 4
 _ROW_GROUP_ROWS = 1 << 20
 """Rows of delta-rs's row groups: a run that ends with one wastes nothing on a short one."""
@@ -21,6 +23,8 @@ _LONG_STREAM_RUNS = 8
 _LONG_STREAM_FACTOR = 4
 """Of a long stream, files of a good size are worth more than that."""
 _MOST_AHEAD_BYTES = 96 << 20
+_LEAST_SHARE_BYTES = 8 << 20
+"""What is worth a file of its own when a writer has nothing left to do."""
 
 
 class Runs:
@@ -30,32 +34,31 @@ class Runs:
     one makes a file in every partition.
     """
 
-    def __init__(self, source: RecordBatchReader, *, whole: bool) -> None:
+    def __init__(self, source: RecordBatchReader | HandedBatches, *, whole: bool) -> None:
         self._whole = whole
         self._schema = source.schema
         self._source = source
         self._condition = threading.Condition()
         self._runs: list[_Run] = []
-        self._taken = 0
+        self._untaken: deque[_Run] = deque()
         self._ahead = 0
         self._done = False
         self._stopped = False
         self._failure: BaseException | None = None
 
     def write(self, write: Callable[[int, RecordBatchReader], list[AddAction]]) -> list[AddAction]:
-        """Call ``write`` with the number of each run and its batches, several at a time; returns all files in order.
+        """Call ``write`` with a number for each run and its batches, several at a time; returns all files in order.
 
-        A stream without batches is one run. When one call fails the others are stopped, and the first failure is
-        raised.
+        A stream without batches is one run. A writer that has nothing to do when the stream is over takes half of what
+        another one has before it. When one call fails the others are stopped, and the first failure is raised.
         """
         threading.Thread(target=self._read, daemon=True).start()
         writers = max(1, min(_MOST_WRITERS, os.cpu_count() or 1))
-        files: dict[int, list[AddAction]] = {}
 
         def work() -> None:
             try:
-                while (number := self._next()) is not None:
-                    files[number] = write(number, self._reader(self._runs[number]))
+                while (run := self._next()) is not None:
+                    run.files = write(run.number, self._reader(run))
             except BaseException:
                 self.stop()
                 raise
@@ -64,7 +67,7 @@ class Runs:
             results: list[Future[None]] = [pool.submit(work) for _ in range(writers)]
         for result in results:
             result.result()
-        return [file for number in sorted(files) for file in files[number]]
+        return [file for run in self._runs for file in run.files]
 
     def stop(self) -> None:
         """Let everything end after the batch that it is at."""
@@ -72,14 +75,29 @@ class Runs:
             self._stopped = True
             self._condition.notify_all()
 
-    def _next(self) -> int | None:
+    def _next(self) -> _Run | None:
         with self._condition:
-            while self._taken == len(self._runs) and not self._done and not self._stopped:
+            while not self._untaken and not self._done and not self._stopped:
                 self._condition.wait()
-            if self._stopped or self._taken == len(self._runs):
+            if self._stopped:
                 return None
-            self._taken += 1
-            return self._taken - 1
+            return self._untaken.popleft() if self._untaken else self._divide()
+
+    def _divide(self) -> _Run | None:
+        """The second half of what waits in the longest run; None where that is too little for a file."""
+        longest = max(self._runs, key=_Run.waiting)
+        left = longest.waiting()
+        if self._whole or left < 2 * _LEAST_SHARE_BYTES or len(longest.batches) < 2:
+            return None
+        share = _Run(len(self._runs))
+        share.closed = True
+        half = left // 2
+        while left > half and len(longest.batches) > 1:
+            moved = longest.batches.pop()
+            share.batches.appendleft(moved)
+            left -= moved[1]
+        self._runs.insert(self._runs.index(longest) + 1, share)
+        return share
 
     def _reader(self, run: _Run) -> RecordBatchReader:
         return RecordBatchReader.from_batches(self._schema, self._take(run))
@@ -97,26 +115,39 @@ class Runs:
                 self._ahead -= size
                 self._condition.notify_all()
             yield batch
+            # Nothing is held while the next one is waited for: its memory may be the one that this one is in.
+            del batch
 
     def _read(self) -> None:
-        run = _Run()
+        run = self._begin()
         try:
-            self._begin(run)
             for batch in self._source:
                 size = batch.nbytes
                 if not self._whole and self._is_full(run, batch.num_rows):
                     self._close(run)
-                    run = _Run()
-                    self._begin(run)
+                    run = self._begin()
                 if not self._append(run, batch, size):
                     return
+                del batch
         except BaseException as error:
             self._failure = error
         finally:
             with self._condition:
+                self._join_last(run)
                 run.closed = True
                 self._done = True
                 self._condition.notify_all()
+
+    def _join_last(self, last: _Run) -> None:
+        """Put what is too little for a file of its own to the run before it, where that is still being written."""
+        if self._failure is not None or last.size >= _LEAST_SHARE_BYTES or last not in self._untaken:
+            return
+        before = self._runs[-2] if len(self._runs) > 1 else last
+        if before is last or not before.batches:
+            return
+        before.batches.extend(last.batches)
+        self._runs.pop()
+        self._untaken.pop()
 
     def _is_full(self, run: _Run, more_rows: int) -> bool:
         factor = 1 if len(self._runs) <= _LONG_STREAM_RUNS else _LONG_STREAM_FACTOR
@@ -125,10 +156,13 @@ class Runs:
         last_rows = run.rows % _ROW_GROUP_ROWS
         return last_rows + more_rows > _ROW_GROUP_ROWS or run.size >= _MOST_RUN_BYTES * factor
 
-    def _begin(self, run: _Run) -> None:
+    def _begin(self) -> _Run:
         with self._condition:
+            run = _Run(len(self._runs))
             self._runs.append(run)
+            self._untaken.append(run)
             self._condition.notify_all()
+            return run
 
     def _close(self, run: _Run) -> None:
         with self._condition:
@@ -152,8 +186,14 @@ class Runs:
 class _Run:
     """Consecutive batches that one writer gets."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.batches: deque[tuple[RecordBatch, int]] = deque()
+        self.files: list[AddAction] = []
         self.size = 0
         self.rows = 0
         self.closed = False
+
+    def waiting(self) -> int:
+        """Bytes of the batches that the writer has not taken."""
+        return sum(size for _, size in self.batches)

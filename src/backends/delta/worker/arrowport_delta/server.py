@@ -58,7 +58,7 @@ class Server:
         deadline = time.monotonic() + grace_seconds
         while time.monotonic() < deadline:
             with self._lock:
-                if not self._active:
+                if all(connection.is_lasting for connection in self._active):
                     return
             time.sleep(0.02)
 
