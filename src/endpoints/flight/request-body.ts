@@ -99,6 +99,7 @@ class StreamBody implements RequestBody {
       if (this.#offset < chunk.byteLength) return;
       this.#chunks.shift();
       this.#offset = 0;
+      this.#readBuffers.drained(chunk);
     }
   }
 
