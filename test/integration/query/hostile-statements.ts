@@ -89,4 +89,8 @@ export const hostile: readonly string[] = [
   `SELECT "${'a'.repeat(500_000)}"()`,
   `SELECT * FROM "${'a'.repeat(500_000)}"`,
   `SELECT regexp_matches(name, '${'(a|b)?'.repeat(20_000)}') FROM numbers`,
+  `SELECT ${Array.from({ length: 900 }, () => '1').join(' + ')}`,
+  `SELECT ${Array.from({ length: 900 }, () => 'i').join(' + ')} FROM numbers`,
+  `SELECT 1 AS a0, ${Array.from({ length: 130 }, (_, n) => `a${n} + 1 AS a${n + 1}`).join(', ')}`,
+  Array.from({ length: 5_000 }, () => 'SELECT 1').join(' UNION ALL '),
 ];

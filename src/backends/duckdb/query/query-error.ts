@@ -21,6 +21,9 @@ export interface ErrorScene {
   readonly showsNames?: boolean;
 }
 
+/** Texts below this fit into any memory that DuckDB works with. */
+const largeTextCharacters = 65_536;
+
 interface Rule {
   readonly type: RegExp;
   readonly message?: RegExp;
@@ -92,6 +95,7 @@ export function describeEngineError(engine: EngineError, scene: ErrorScene, caus
   const rule = rules.find(
     (candidate) => candidate.type.test(type) && (candidate.message?.test(message) ?? true),
   );
+  if (rule?.code === 'OVERLOADED' && scene.sql.length > largeTextCharacters) return textTooLarge(cause);
   const position = engine.position === undefined ? null : toPosition(Number(engine.position), scene);
   const ownText = rule?.limit === undefined ? undefined : `${message} (${rule.limit}).`;
   const text = rule?.text ?? ownText ?? `${type === '' ? 'Query' : type} Error: ${shorten(message)}`;
@@ -102,6 +106,14 @@ export function describeEngineError(engine: EngineError, scene: ErrorScene, caus
       ...(rule?.limit === undefined ? {} : { limit: rule.limit }),
       ...(rule?.code === 'OVERLOADED' ? { retryAfterMs: 1000 } : {}),
     },
+  });
+}
+
+/** Sending such a statement again helps nobody. */
+function textTooLarge(cause: unknown): ArrowportError {
+  return new ArrowportError('BODY_TOO_LARGE', 'The statement is too long for the memory that DuckDB has.', {
+    cause,
+    details: { limit: 'duckdb.memory_limit' },
   });
 }
 

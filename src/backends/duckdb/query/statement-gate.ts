@@ -13,10 +13,12 @@ const maxSqlBytes = 4 * 1024 * 1024;
 
 /**
  * Decides by DuckDB's own parse whether a statement may run: what is not known to be allowed is refused.
- * Throws QUERY_INVALID, QUERY_FORBIDDEN, TABLE_NOT_FOUND, FORBIDDEN.
+ * Throws QUERY_INVALID, QUERY_FORBIDDEN, TABLE_NOT_FOUND, FORBIDDEN, BODY_TOO_LARGE.
  */
 export async function admitStatement(sql: string, context: GateContext): Promise<AdmittedStatement> {
-  if (Buffer.byteLength(sql) > maxSqlBytes) throw invalid('The statement is longer than 4 MiB.');
+  if (Buffer.byteLength(sql) > maxSqlBytes) {
+    throw new ArrowportError('BODY_TOO_LARGE', 'The statement is longer than 4 MiB.');
+  }
   if (sql.includes('\0') || !sql.isWellFormed()) {
     throw invalid('The statement holds characters that no SQL holds.');
   }

@@ -1,6 +1,7 @@
 import { ArrowportError } from '../../../errors.ts';
 import { isBounded } from './call-bounds.ts';
 import { isUncounted, judgeCall } from './call-growth.ts';
+import { refuseDeep } from './expression-depth.ts';
 import { arrayElements, lambdaNames, literalBytes, namesColumns } from './expression-facts.ts';
 import { positionOf } from './query-error.ts';
 import { isNode, locationOf, type TreeNode } from './statement-tree.ts';
@@ -61,6 +62,7 @@ export function judgeGrowth(
 ): StatementGrowth {
   const { maxCallBytes } = options;
   if (maxCallBytes === null) return { valueLimitBytes: null, isHungry: true };
+  refuseDeep(tree);
   const first = new GrowthReader(rules, options, false);
   first.read(tree);
   if (!first.needsBounds) return { valueLimitBytes: null, isHungry: first.isHungry };
