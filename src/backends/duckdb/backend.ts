@@ -313,16 +313,19 @@ class EmbeddedDuckDb implements DuckDbBackend {
 }
 
 async function governMemory(database: Database, config: DatabaseOptions): Promise<MemoryGovernor | null> {
-  if (config.duckdb.memory_limit !== null || config.db_path === ':memory:') return null;
-  const connection = await database.connect();
-  const [[threads] = []] = (
-    await connection.runAndReadAll("SELECT current_setting('threads')::INTEGER")
-  ).getRows();
-  connection.closeSync();
-  return new MemoryGovernor({
-    threads: Number(threads),
+  if (config.db_path === ':memory:') return null;
+  const { threads, memoryLimit } = await database.resources();
+  const governor = new MemoryGovernor({
+    threads,
+    ...(fixesMemory(config) ? { fixedBytes: memoryLimit } : {}),
     setLimit: (bytes) => database.setMemoryLimit(bytes),
   });
+  await governor.start();
+  return governor;
+}
+
+function fixesMemory({ duckdb }: DatabaseOptions): boolean {
+  return duckdb.memory_limit !== null || 'memory_limit' in duckdb.settings || 'max_memory' in duckdb.settings;
 }
 
 function unavailable(): ArrowportError {

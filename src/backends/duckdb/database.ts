@@ -72,6 +72,20 @@ export class Database {
     return this.#instance.connect();
   }
 
+  /** The threads and the memory, in bytes, that DuckDB allows itself. */
+  async resources(): Promise<{ readonly threads: number; readonly memoryLimit: number }> {
+    const connection = await this.connect();
+    try {
+      const result = await connection.runAndReadAll(
+        "SELECT current_setting('threads')::INTEGER, current_setting('memory_limit')",
+      );
+      const [[threads, memoryLimit] = []] = result.getRows();
+      return { threads: Number(threads), memoryLimit: readSize(String(memoryLimit)) };
+    } finally {
+      connection.closeSync();
+    }
+  }
+
   /** Takes effect at once for all connections; lowering it drops what is only cached. */
   async setMemoryLimit(bytes: number): Promise<void> {
     const connection = await this.connect();
@@ -101,6 +115,14 @@ export class Database {
     this.#instance.closeSync();
     await rm(this.spoolFolder, { recursive: true, force: true });
   }
+}
+
+const sizeUnits = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+/** Reads a size as DuckDB writes it: `488.2 MiB`. */
+function readSize(text: string): number {
+  const [amount = '', unit = ''] = text.split(' ');
+  return Math.floor(Number(amount) * 1024 ** sizeUnits.indexOf(unit));
 }
 
 function startSettings(options: DatabaseOptions): Record<string, string> {

@@ -101,6 +101,14 @@ function mayHaveCommitted(message: string): boolean {
   return /^IO Error/.test(message) || invalidated.test(message);
 }
 
+/** Whether a COMMIT that failed is durable all the same: DuckDB gives the database up over the checkpoint behind it. */
+export function hasCommitted(thrown: unknown): boolean {
+  return (
+    thrown instanceof Error &&
+    /^FATAL Error: Transaction COMMIT succeeded and is durable/.test(thrown.message)
+  );
+}
+
 /** Whether the disk of the database, or of its temporary files, is full. */
 export function isDiskFull(thrown: unknown): boolean {
   return (

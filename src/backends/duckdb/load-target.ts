@@ -1,6 +1,6 @@
 import type { LoadRequest, ReplayedCommit } from '../../core/backend.ts';
 import type { BatchQueue } from './batch-queue.ts';
-import { fromDuckDbError } from './errors.ts';
+import { fromDuckDbError, hasCommitted } from './errors.ts';
 import { quoteIdentifier } from './identifier.ts';
 import type { LoaderContext } from './loader-context.ts';
 import type { LoadSession } from './session-pool.ts';
@@ -55,13 +55,22 @@ export class LoadTarget {
     await this.#open();
     if (this.#staged) await this.#insertStage();
     if (facts !== null) await this.#recordKey(facts);
-    // The locks may have kept the load waiting; whoever is gone by now will send it again.
-    this.#request.signal?.throwIfAborted();
-    await this.#run('COMMIT', 'commit');
+    const { memory } = this.#context;
+    await (memory === null ? this.#commit() : memory.commit(this, () => this.#commit()));
     if (this.#staged) this.#entry.columns = null;
     this.#inTransaction = false;
     this.#committed = true;
     return this.#rows;
+  }
+
+  async #commit(): Promise<void> {
+    // The locks may have kept the load waiting; whoever is gone by now will send it again.
+    this.#request.signal?.throwIfAborted();
+    try {
+      await this.#session.connection.run('COMMIT');
+    } catch (thrown) {
+      if (!hasCommitted(thrown)) throw fromDuckDbError(thrown, 'commit');
+    }
   }
 
   /** Ends the statement that is running, if there is one. */
@@ -94,14 +103,11 @@ export class LoadTarget {
     const { added, widened } = this.#hold.changes;
     this.#staged = added.length > 0 || widened.length > 0 || this.#replaces;
     if (this.#staged) {
-      await this.#run(
-        `CREATE OR REPLACE TEMP TABLE arrow_stage (${this.#session.view.columnList()})`,
-        'load',
-      );
+      await this.#run(`CREATE OR REPLACE TEMP TABLE arrow_stage (${this.#session.view.columnList()})`);
       return;
     }
     this.#unlock = await this.#entry.lock.share(signal);
-    await this.#run('BEGIN', 'load');
+    await this.#run('BEGIN');
     this.#inTransaction = true;
   }
 
@@ -132,34 +138,33 @@ export class LoadTarget {
     // The table may have changed while this load was on its way.
     const { added, widened } = await catalog.compare(this.#entry, this.#session.view.columns, this.#mode);
     const names = this.#session.view.columns.map(({ name }) => quoteIdentifier(name)).join(', ');
-    await this.#run('BEGIN', 'load');
+    await this.#run('BEGIN');
     this.#inTransaction = true;
     for (const { name, type } of added) {
-      await this.#run(`ALTER TABLE ${this.#entry.sql} ADD COLUMN ${quoteIdentifier(name)} ${type}`, 'load');
+      await this.#run(`ALTER TABLE ${this.#entry.sql} ADD COLUMN ${quoteIdentifier(name)} ${type}`);
     }
     for (const { name, type } of widened) {
       await this.#run(
         `ALTER TABLE ${this.#entry.sql} ALTER COLUMN ${quoteIdentifier(name)} SET DATA TYPE ${type}`,
-        'load',
       );
     }
-    if (this.#replaces) await this.#run(`DELETE FROM ${this.#entry.sql}`, 'load');
-    await this.#run(`INSERT INTO ${this.#entry.sql} (${names}) SELECT ${names} FROM ${stage}`, 'load');
+    if (this.#replaces) await this.#run(`DELETE FROM ${this.#entry.sql}`);
+    await this.#run(`INSERT INTO ${this.#entry.sql} (${names}) SELECT ${names} FROM ${stage}`);
   }
 
   async #takePlace(): Promise<void> {
     const createSchema = this.#context.catalog.createSchemaSql(this.#entry.table);
-    await this.#run('BEGIN', 'load');
+    await this.#run('BEGIN');
     this.#inTransaction = true;
-    if (createSchema !== null) await this.#run(createSchema, 'load');
-    await this.#run(`CREATE OR REPLACE TABLE ${this.#entry.sql} AS FROM ${stage}`, 'load');
+    if (createSchema !== null) await this.#run(createSchema);
+    await this.#run(`CREATE OR REPLACE TABLE ${this.#entry.sql} AS FROM ${stage}`);
   }
 
-  async #run(sql: string, phase: 'load' | 'commit'): Promise<void> {
+  async #run(sql: string): Promise<void> {
     try {
       await this.#session.connection.run(sql);
     } catch (thrown) {
-      throw fromDuckDbError(thrown, phase);
+      throw fromDuckDbError(thrown, 'load');
     }
   }
 }

@@ -9,7 +9,7 @@ export interface LoaderContext {
   readonly sessions: SessionPool;
   readonly catalog: TableCatalog;
   readonly ledger: KeyLedger;
-  /** Null where the configuration fixes DuckDB's memory. */
+  /** Null for a database that is all in memory. */
   readonly memory: MemoryGovernor | null;
   readonly limits: IpcLimits;
   /** Told once, when the load is over and its connection closed. */

@@ -1,4 +1,5 @@
 import { totalmem } from 'node:os';
+import { CommitLane, commitReserveBytes } from './commit-lane.ts';
 
 /** What DuckDB may keep in memory when nothing is loaded: it would otherwise fill the machine with what it has written. */
 export const restingBytes = 192 * 1024 * 1024;
@@ -17,23 +18,34 @@ const holdFloorMs = 30_000;
 
 /** Raises and lowers DuckDB's memory limit with the loads that run, so that wide tables load and idle servers are small. */
 export class MemoryGovernor {
-  readonly #setLimit: (bytes: number) => Promise<void>;
+  readonly #lane: CommitLane;
   readonly #threads: number;
   readonly #ceiling: number;
+  readonly #rest: number;
+  readonly #reserve: number;
   readonly #needs = new Map<object, number>();
-  #floor = restingBytes;
-  #limit = restingBytes;
+  #floor: number;
+  #limit: number;
   #turn: Promise<void> = Promise.resolve();
   #resting: NodeJS.Timeout | undefined;
   #lowering: NodeJS.Timeout | undefined;
   #raisedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: { threads: number; setLimit(bytes: number): Promise<void> }) {
-    this.#setLimit = options.setLimit;
+  /** With `fixedBytes` the limit is that, of which commits alone get the last part. */
+  constructor(options: { threads: number; fixedBytes?: number; setLimit(bytes: number): Promise<void> }) {
+    const { fixedBytes } = options;
     this.#threads = options.threads;
-    const constrained = process.constrainedMemory();
-    const machine = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
-    this.#ceiling = Math.max(restingBytes, Math.floor(machine * shareOfMachine));
+    this.#reserve = Math.min(commitReserveBytes, Math.floor((fixedBytes ?? Infinity) / 4));
+    this.#rest = fixedBytes === undefined ? restingBytes : fixedBytes - this.#reserve;
+    this.#ceiling = fixedBytes === undefined ? Math.max(restingBytes, shareOfMemory()) : this.#rest;
+    this.#floor = this.#rest;
+    this.#limit = fixedBytes ?? restingBytes;
+    this.#lane = new CommitLane(this.#limit, fixedBytes ?? this.#ceiling, options.setLimit);
+  }
+
+  /** Sets the limit that holds while nothing is loaded. */
+  start(): Promise<void> {
+    return this.#adjust();
   }
 
   /** Makes room for a load whose rows have `bytesPerRow`; to be called again when its rows turn out wider. */
@@ -43,6 +55,11 @@ export class MemoryGovernor {
     this.#needs.set(load, need);
     clearTimeout(this.#resting);
     await this.#adjust();
+  }
+
+  /** Runs a load's COMMIT, behind those before it and with memory that no other load's INSERT can take. */
+  commit<T>(load: object, run: () => Promise<T>): Promise<T> {
+    return this.#lane.run(Math.max(this.#reserve, this.#needs.get(load) ?? 0), run);
   }
 
   /** The load is over. */
@@ -57,6 +74,7 @@ export class MemoryGovernor {
    * a while, the floor goes down again, as far as what DuckDB cannot put away lets it.
    */
   async raiseFloor(): Promise<void> {
+    this.#lane.noteShortage();
     const now = performance.now();
     if (now - this.#raisedAt < squeezeMs) return;
     this.#raisedAt = now;
@@ -80,8 +98,8 @@ export class MemoryGovernor {
     clearTimeout(this.#lowering);
     this.#lowering = setTimeout(() => {
       this.#lowering = undefined;
-      this.#floor = Math.max(Math.floor(this.#floor / raiseFactor), restingBytes);
-      if (this.#floor > restingBytes) this.#lowerLater();
+      this.#floor = Math.max(Math.floor(this.#floor / raiseFactor), this.#rest);
+      if (this.#floor > this.#rest) this.#lowerLater();
       void this.#adjust(true).catch(() => undefined);
     }, afterMs);
     this.#lowering.unref();
@@ -95,7 +113,7 @@ export class MemoryGovernor {
       const mayShrink = shrink || this.#needs.size === 0;
       if (wanted > this.#limit || (mayShrink && wanted < this.#limit)) {
         try {
-          await this.#setLimit(wanted);
+          await this.#lane.setBase(wanted);
           this.#limit = wanted;
         } catch (thrown) {
           // DuckDB lowers its limit only to what it can put away now; that grows with its next checkpoint.
@@ -107,4 +125,10 @@ export class MemoryGovernor {
     this.#turn = next.catch(() => undefined);
     return next;
   }
+}
+
+function shareOfMemory(): number {
+  const constrained = process.constrainedMemory();
+  const machine = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
+  return Math.floor(machine * shareOfMachine);
 }

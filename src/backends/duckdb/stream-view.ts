@@ -56,6 +56,8 @@ export class StreamView {
       return new StreamView(connection, view, name, columns);
     } catch (thrown) {
       view?.close();
+      // A database that was given up refuses every schema; asked anything else, it says so.
+      if (view === undefined) await connection.run('SELECT 1').catch(raise);
       throw fromDuckDbError(thrown, 'load');
     }
   }
@@ -116,4 +118,8 @@ function findMapFault(thrown: unknown, columns: readonly ReadColumn[]): Arrowpor
 
 function hasMap(field: ArrowField): boolean {
   return field.type.kind === 'map' || field.children.some(hasMap);
+}
+
+function raise(thrown: unknown): never {
+  throw fromDuckDbError(thrown, 'load');
 }

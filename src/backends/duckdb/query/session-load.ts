@@ -73,7 +73,9 @@ class SessionTarget implements RowTarget {
       await connection.run('BEGIN');
       try {
         await this.#moveRows(connection, facts);
-        await connection.run('COMMIT');
+        const { memory } = this.#context;
+        const commit = () => connection.run('COMMIT');
+        await (memory === null ? commit() : memory.commit(this, commit));
       } catch (thrown) {
         await connection.run('ROLLBACK').catch(() => undefined);
         throw toQueryError(thrown, { sql: '' });
