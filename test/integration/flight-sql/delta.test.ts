@@ -27,6 +27,7 @@ step('replace', lambda: [ingest('events', 'replace'), query('select count(*) fro
 step('version', lambda: query("select count(*) from delta_table('events', version => 1)"))
 step('list', lambda: [[p.decode() for p in i.descriptor.path] for i in client.list_flights()])
 def read(*path): return client.do_get(client.get_flight_info(fl.FlightDescriptor.for_path(*path)).endpoints[0].ticket).read_all().num_rows
+step('objects', lambda: [[schema['db_schema_name'], [table['table_name'] for table in schema['db_schema_tables']]] for catalog in connection.adbc_get_objects(depth='tables', catalog_filter='delta').read_all().to_pylist() for schema in catalog['catalog_db_schemas']])
 step('path', lambda: read('delta', 'events'))
 step('missing', lambda: read('delta', 'nowhere'))
 connection.close()
@@ -39,6 +40,7 @@ connection.close()
   assert.deepEqual(steps.value('replace'), [3, [[3]]]);
   assert.deepEqual(steps.value('version'), [[6]]);
   assert.deepEqual(steps.value('list'), [['delta', 'events']]);
+  assert.deepEqual(steps.value('objects'), [['delta', ['events']]]);
   assert.equal(steps.value('path'), 3);
   assert.match(steps.failure('missing'), /TABLE_NOT_FOUND: /);
 });

@@ -48,7 +48,7 @@ export async function listSchemas(
     catalog: String(catalog),
     schema: String(schema),
   }));
-  return [...schemas, ...relations.map(({ catalog }) => ({ catalog, schema: 'main' }))];
+  return [...schemas, ...relations.map(({ catalog }) => ({ catalog, schema: catalog }))];
 }
 
 /** Primary and foreign keys of the tables that the caller may name. */
