@@ -26,6 +26,8 @@ export interface GateContext {
   readonly relations: readonly RelationSource[];
   /** The part of its one table's rows that the statement is to read; undefined for all. */
   readonly part: ReadPart | undefined;
+  /** Takes what is to be called when the statement has ended. */
+  readonly onEnd: (end: () => void) => void;
   /** Bytes of the parameters that the statement is to run with. */
   readonly parameterBytes: number;
   /** Bytes that one call of a function may make; null where nobody minds. */

@@ -1,5 +1,4 @@
 import { requireStream } from '../../../core/auth.ts';
-import type { ReadPart } from '../../../core/query.ts';
 import { ArrowportError } from '../../../errors.ts';
 import { foldCase, quoteIdentifier, quoteText } from '../identifier.ts';
 import { internalSchema } from '../table-catalog.ts';
@@ -8,6 +7,7 @@ import { holdsPath, isTable, looksLikeFile } from './file-names.ts';
 import type { GateContext } from './gate-context.ts';
 import { findListing, findShow, findStandardListing, type HiddenObjects } from './metadata-views.ts';
 import { positionOf } from './query-error.ts';
+import type { RelationRequest } from './relation-source.ts';
 import { readSqlTokens, type SqlToken } from './sql-tokens.ts';
 import {
   type FunctionReference,
@@ -54,9 +54,10 @@ class SelectGate {
     if (shows.length > 0) await this.#replaceShow(shows);
   }
 
-  get #part(): { readonly part?: ReadPart } {
-    const { part } = this.#context;
-    return part === undefined ? {} : { part };
+  /** What a source of tables is told of the statement's run. */
+  get #run(): Pick<RelationRequest, 'part' | 'onEnd'> {
+    const { part, onEnd } = this.#context;
+    return part === undefined ? { onEnd } : { part, onEnd };
   }
 
   async #checkFunction(call: FunctionReference): Promise<void> {
@@ -72,7 +73,7 @@ class SelectGate {
         caller,
         conditions,
         statement: this,
-        ...this.#part,
+        ...this.#run,
       });
       this.#replaceCall(call, text);
       return;
@@ -120,7 +121,7 @@ class SelectGate {
         caller,
         conditions,
         statement: this,
-        ...this.#part,
+        ...this.#run,
       });
       this.#replaceTable(table, text);
       return;

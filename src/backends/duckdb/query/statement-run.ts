@@ -59,12 +59,12 @@ export async function openStatement(
   };
   let ended = false;
   let isBounded = false;
-  let unwatch = () => {};
+  const cleanUps: (() => void)[] = [];
   const end = async (broken: boolean): Promise<void> => {
     if (ended) return;
     ended = true;
     guard.end();
-    unwatch();
+    for (const cleanUp of cleanUps) cleanUp();
     parts.running.delete(guard);
     try {
       if (isBounded && lease !== null) await liftBounds(lease, lease.schema);
@@ -79,10 +79,10 @@ export async function openStatement(
     const found = await source(context, guard, sql);
     lease = found;
     guard.watch(found.connection);
-    const gate = gateContext(found, parameters, context, parts);
+    const gate = { ...gateContext(found, parameters, context, parts), onEnd: cleanUps.push.bind(cleanUps) };
     const admitted = await guard.run(() => admitStatement(sql, gate));
     const { valueLimitBytes, isHungry } = admitted.growth;
-    if (isHungry) unwatch = parts.memory.watch(guard);
+    if (isHungry) cleanUps.push(parts.memory.watch(guard));
     if (valueLimitBytes !== null) {
       isBounded = true;
       await guard.run(() => layBounds(found, found.schema, valueLimitBytes));
@@ -114,7 +114,7 @@ function gateContext(
   parameters: QueryParameters,
   context: QueryContext,
   parts: EngineParts,
-): GateContext {
+): Omit<GateContext, 'onEnd'> {
   return {
     connection: lease.connection,
     rules: lease.rules,
