@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { runPythonJson, testPython } from '../../test/support/python.ts';
 import { startServer, type TestServer } from '../../test/support/server.ts';
 import { type CleanupOwner, makeTempFolder } from '../../test/support/temp-folder.ts';
@@ -12,7 +14,8 @@ import {
 } from './contenders.ts';
 
 type Writer = 'auto' | 'duckdb' | 'delta-rs';
-type Transport = 'flight' | 'http';
+/** `resent`: over Flight, by a client that sends the messages of the stream as they are. */
+type Transport = 'flight' | 'resent' | 'http';
 
 const table = 'bench';
 /** More than there are: warm-up loads are as large as the measured one, here and with the peer. */
@@ -26,6 +29,7 @@ export const deltaContenders: readonly Contender[] = [
   writeDeltalake('plain'),
   arrowport('http', 'plain', 'auto'),
   arrowport('flight', 'zstd', 'auto'),
+  arrowport('resent', 'zstd', 'auto'),
   writeDeltalake('zstd'),
   arrowport('http', 'zstd', 'auto'),
 ];
@@ -38,16 +42,18 @@ export const deltaWays: readonly Contender[] = (['plain', 'zstd'] as const).flat
 );
 
 function arrowport(transport: Transport, codec: Codec, writer: Writer): Contender {
-  const door = transport === 'flight' ? 'Flight' : 'HTTP';
+  const door = { flight: 'Flight', resent: 'Flight', http: 'HTTP' }[transport];
+  const client = transport !== 'flight' || codec === 'plain' ? '' : ', compressed by the client as it sends';
   const forced = writer === 'auto' ? '' : `, written by ${writer}`;
   return {
     id: `${writer === 'auto' ? 'delta' : `ways-${writer}`}-${transport}-${codec}`,
-    title: `Arrowport, ${door}, ${codec}${forced}`,
+    title: `Arrowport, ${door}, ${codec}${client}${forced}`,
     peer: `delta-peer-${codec}`,
     target: 'delta',
     run: async (owner, data) => {
       const server = await startDeltaServer(owner, writer);
-      const result = await (transport === 'flight' ? sendFlight : sendHttp)(server, data, codec);
+      const send = { flight: sendFlight, resent: resendFlight, http: sendHttp }[transport];
+      const result = await send(server, data, codec);
       const peakBytes = readPeakBytes(server.pid);
       await server.stop();
       await checkRows(result, join(server.folder, 'tables', table), data, true);
@@ -90,6 +96,16 @@ streams: {"*": {delta_options: {writer: ${writer}}}}
 function sendFlight(server: TestServer, data: BenchData, codec: Codec): Promise<ClientResult> {
   const args = [String(server.flightPort), table, data.plain, codec, allBatches, warmUps];
   return runPythonJson<ClientResult>(peerScript('flight_client.py'), args);
+}
+
+function resendFlight(server: TestServer, data: BenchData, codec: Codec): Promise<ClientResult> {
+  const args = [String(server.flightPort), table, data[codec], warmUps];
+  return runNodeJson<ClientResult>(peerScript('resend-flight.ts'), args);
+}
+
+async function runNodeJson<T>(script: string, args: readonly string[]): Promise<T> {
+  const { stdout } = await promisify(execFile)(process.execPath, [script, ...args]);
+  return JSON.parse(stdout) as T;
 }
 
 function sendHttp(server: TestServer, data: BenchData, codec: Codec): Promise<ClientResult> {
