@@ -11,6 +11,7 @@ import type { CliHost } from './host.ts';
 export const rowFormats = {
   arrow: 'application/vnd.apache.arrow.stream',
   json: 'application/json',
+  ndjson: 'application/x-ndjson',
   csv: 'text/csv',
   parquet: 'application/vnd.apache.parquet',
 } as const;
@@ -39,9 +40,17 @@ export function chooseRowFormat(options: RowOutputOptions, host: CliHost): RowFo
 
 function formatOfName(output: string | undefined): RowFormat | undefined {
   if (output === undefined) return undefined;
-  const ending = /\.(\w+)$/.exec(output)?.[1]?.toLowerCase();
-  return ending === 'csv' || ending === 'json' || ending === 'parquet' ? ending : 'arrow';
+  const ending = /\.(\w+)$/.exec(output)?.[1]?.toLowerCase() ?? '';
+  return formatOfEnding[ending] ?? 'arrow';
 }
+
+const formatOfEnding: Readonly<Record<string, RowFormat>> = {
+  csv: 'csv',
+  json: 'json',
+  ndjson: 'ndjson',
+  jsonl: 'ndjson',
+  parquet: 'parquet',
+};
 
 /** Throws a refused failure when there is no folder for the file. */
 export async function checkFolder(path: string): Promise<void> {

@@ -28,6 +28,10 @@ test('query answers lines, formats and files, and says what was refused', async 
   });
   const named = await run('SELECT $who AS who', '--parameters', '{"who": "me"}', '--format', 'csv');
   assert.equal(named.stdout, 'who\nme\n');
+  const lines = await run('FROM range(2)', '--format', 'ndjson');
+  assert.equal(lines.stdout, '{"range":0}\n{"range":1}\n');
+  assert.equal((await run('FROM range(1)', '--output', 'lines.jsonl')).code, 0);
+  assert.equal(readFileSync(join(cwd, 'lines.jsonl'), 'utf8'), '{"range":0}\n');
   const cut = await run('FROM range(10)', '--max-rows', '2', '--output', 'cut.csv');
   assert.equal(readFileSync(join(cwd, 'cut.csv'), 'utf8'), 'range\n0\n1\n');
   assert.match(cut.stderr, /more rows/);
