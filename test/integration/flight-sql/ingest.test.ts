@@ -206,3 +206,57 @@ step('missing', lambda: put('missing', rows, 'append'))
     [2, 2, 1, 1],
   );
 });
+
+test('ADBC ingests into temporary tables in every mode, and by catalog and schema', { skip }, async (t) => {
+  const server = await startServer(t);
+  const steps = await runSteps(
+    server.flightUrl,
+    `
+connection = dbapi.connect(url, autocommit=True)
+other = dbapi.connect(url, autocommit=True)
+rows = pa.table({'x': [1, 2, 3]})
+def ingest(name, mode, data=rows, **options):
+    with connection.cursor() as cursor: return cursor.adbc_ingest(name, data, mode=mode, **options)
+def count(name, by=connection):
+    with by.cursor() as cursor:
+        cursor.execute(f'select count(*) from {name}')
+        return cursor.fetchone()[0]
+step('append to none', lambda: ingest('t', 'append', temporary=True))
+step('create', lambda: [ingest('t', 'create', temporary=True), count('t')])
+step('create again', lambda: ingest('t', 'create', temporary=True))
+step('append', lambda: [ingest('t', 'append', temporary=True), count('t')])
+step('create_append', lambda: [ingest('t', 'create_append', temporary=True), count('t'), count('temp.t')])
+step('other columns', lambda: ingest('t', 'append', pa.table({'y': ['a']}), temporary=True))
+step('replace', lambda: [ingest('t', 'replace', pa.table({'y': ['a']}), temporary=True), count('t')])
+step('of another', lambda: count('t', other))
+step('lasting beside it', lambda: [ingest('t', 'create'), count('test.main.t'), count('t', other)])
+step('temporary still', lambda: count('temp.t'))
+step('catalog', lambda: [ingest('c', 'create', catalog_name='test'), count('test.main.c')])
+step('catalog and schema', lambda: [ingest('c', 'create', catalog_name='test', db_schema_name='s'), count('test.s.c')])
+step('no catalog', lambda: ingest('c', 'append', catalog_name='elsewhere'))
+inside = dbapi.connect(url)
+def in_transaction():
+    with inside.cursor() as cursor:
+        cursor.execute('select 1'); cursor.fetchall()
+        cursor.adbc_ingest('lasting', rows, mode='create')
+    inside.rollback()
+    return count('lasting')
+step('in a transaction', in_transaction)
+inside.close(); other.close(); connection.close()
+`,
+  );
+  assert.match(steps.failure('append to none'), /TABLE_NOT_FOUND: /);
+  assert.deepEqual(steps.value('create'), [3, 3]);
+  assert.match(steps.failure('create again'), /TABLE_EXISTS: /);
+  assert.deepEqual(steps.value('append'), [3, 6]);
+  assert.deepEqual(steps.value('create_append'), [3, 9, 9]);
+  assert.match(steps.failure('other columns'), /SCHEMA_MISMATCH: /);
+  assert.deepEqual(steps.value('replace'), [1, 1]);
+  assert.match(steps.failure('of another'), /TABLE_NOT_FOUND: /);
+  assert.deepEqual(steps.value('lasting beside it'), [3, 3, 3]);
+  assert.equal(steps.value('temporary still'), 1);
+  assert.deepEqual(steps.value('catalog'), [3, 3]);
+  assert.deepEqual(steps.value('catalog and schema'), [3, 3]);
+  assert.match(steps.failure('no catalog'), /TABLE_NOT_FOUND: /);
+  assert.equal(steps.value('in a transaction'), 3);
+});
