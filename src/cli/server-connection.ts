@@ -156,11 +156,11 @@ export function readJsonAnswer(answer: ServerAnswer, connection: ServerConnectio
 /** A server's problem document as the failure that ends the command. */
 export function toRefused(problem: Problem): CliFailure {
   const detail = problem['detail'] ?? problem['title'] ?? 'the server gave no reason';
-  // A server of Arrowport gives no code only where its path is not the one that was meant.
+  // Only what HTTP itself refuses is of this type: the path is not the one that was meant.
   const message =
-    typeof problem['code'] === 'string'
-      ? describeRefusal(problem['code'], String(detail))
-      : `${problem['status']} ${problem['title']}: ${detail} Check the path in --url.`;
+    problem['type'] === 'about:blank'
+      ? `${problem['status']} ${problem['title']}: ${detail} Check the path in --url.`
+      : describeRefusal(String(problem['code']), String(detail));
   return new CliFailure('refused', message, { label: 'refused', problem });
 }
 
