@@ -12,7 +12,12 @@ import { type InputFormat, inputFormats, openInputs } from './ingest-input.ts';
 import { formatRate, IngestProgress } from './ingest-progress.ts';
 import { SendFailure, type SendLoad, type SendRequest } from './ingest-send.ts';
 import { formatBytes, formatCount, paint, writeJson } from './output.ts';
-import { addConnectionOptions, type ConnectionOptions, readConnection } from './server-connection.ts';
+import {
+  addConnectionOptions,
+  type ConnectionOptions,
+  findEncryption,
+  readConnection,
+} from './server-connection.ts';
 
 type Algorithm = 'zstd' | 'lz4' | 'none';
 
@@ -127,6 +132,8 @@ async function sendWithRetries(
       return await send(request);
     } catch (thrown) {
       if (!(thrown instanceof SendFailure)) throw thrown;
+      const encryption = thrown.outcome === 'rejected' ? undefined : await findEncryption(request.connection);
+      if (encryption !== undefined) throw encryption;
       if (attempt >= options.retries || !mayRetry(thrown, request, attempt)) throw thrown.failure;
       const waitMs = Math.min(longestRetryWaitMs, thrown.retryAfterMs ?? 500 * 2 ** attempt);
       progress.stop();

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import type { Command } from 'commander';
 import { CliFailure, type Problem } from './failure.ts';
 import type { CliHost } from './host.ts';
@@ -116,7 +118,8 @@ export function openRequest(
 /** Waits for the answer of a request. Throws an unreachable failure when none comes. */
 export function readAnswer(request: http.ClientRequest, connection: ServerConnection): Promise<ServerAnswer> {
   return new Promise((resolve, reject) => {
-    const fail = (error: Error) => reject(toUnreachable(error, connection));
+    const fail = (error: Error) =>
+      void findEncryption(connection).then((found) => reject(found ?? toUnreachable(error, connection)));
     request.once('error', fail);
     request.once('response', (response) => {
       const chunks: Buffer[] = [];
@@ -168,6 +171,40 @@ export function toRefused(problem: Problem): CliFailure {
 export function describeRefusal(code: string, detail: string): string {
   if (code !== 'UNAUTHENTICATED') return `${code}: ${detail}`;
   return `${code}: ${detail.replace(/\.$/, '')}: give a good token with ARROWPORT_TOKEN or --token`;
+}
+
+/** How long a server may take to answer the greeting of TLS. */
+const greetingMs = 2000;
+
+/**
+ * A failure that says so when the server encrypts and the URL does not; undefined otherwise, and when nobody is there.
+ * Such a server closes what it cannot read, which looks like any connection that broke.
+ */
+export async function findEncryption({ url }: ServerConnection): Promise<CliFailure | undefined> {
+  if (url.protocol !== 'http:') return undefined;
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const isEncrypted = await new Promise<boolean>((settle) => {
+    const socket = connectTls({
+      host,
+      port: Number(url.port || 80),
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      // Nothing is sent: whose certificate it is does not matter.
+      rejectUnauthorized: false,
+      ALPNProtocols: ['http/1.1', 'h2'],
+      timeout: greetingMs,
+    });
+    const end = (answer: boolean) => {
+      socket.destroy();
+      settle(answer);
+    };
+    socket.once('secureConnect', () => end(true));
+    socket.once('timeout', () => end(false));
+    // A server that wants a client certificate refuses by an alert, which is TLS as well.
+    socket.once('error', ({ message }) => end(/alert/.test(message)));
+    socket.once('close', () => settle(false));
+  });
+  if (!isEncrypted) return undefined;
+  return new CliFailure('unreachable', `${url.origin} encrypts its connections: use https:// in --url`);
 }
 
 /** What went wrong on the way to a server, as the failure that ends the command. */

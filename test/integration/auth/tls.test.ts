@@ -221,6 +221,39 @@ test(
   },
 );
 
+test('the command line says on both transports when server and URL disagree on TLS, and never that rows may be there', async (t) => {
+  const file = 'rows.csv';
+  const rows = `n\n${Array.from({ length: 1000 }, (_, row) => row).join('\n')}\n`;
+  const encrypts = /^unreachable: http:\/\/localhost:\d+ encrypts its connections: use https:\/\/ in --url$/m;
+  for (const config of [tlsConfig, mutualConfig]) {
+    const server = await startServer(t, { config, files: { ...serverFiles(), [file]: rows } });
+    const run = (...args: readonly string[]) =>
+      runCli(args, { cwd: server.folder, env: { ARROWPORT_URL: `http://localhost:${server.port}` } });
+    const answers = await Promise.all([
+      run('streams'),
+      run('ingest', 'rows', file),
+      run('ingest', 'rows', file, '--idempotency-key', 'k'),
+      run('ingest', 'rows', file, '--transport', 'flight'),
+    ]);
+    for (const { code, stderr } of answers) {
+      assert.equal(code, 3);
+      assert.match(stderr, encrypts);
+      assert.doesNotMatch(stderr, /may have been committed|sending again/);
+    }
+    await server.kill();
+  }
+  const plain = await startServer(t, { files: { [file]: rows } });
+  for (const transport of ['http', 'flight']) {
+    const { code, stderr } = await runCli(['ingest', 'rows', file, '--transport', transport], {
+      cwd: plain.folder,
+      env: { ARROWPORT_URL: `https://localhost:${plain.port}` },
+    });
+    assert.equal(code, 3);
+    assert.match(stderr, /does not encrypt: use http:\/\/ in --url/);
+    assert.doesNotMatch(stderr, /may have been committed/);
+  }
+});
+
 /** Connects as a client of a certificate, maybe going on with an earlier session; resolves with whether it was let in. */
 function shakeHands(port: number, certificate: { cert: string; key: string }, session?: Buffer) {
   return new Promise<{ isLetIn: boolean; isReused: boolean; session: Buffer | undefined }>((resolve) => {
