@@ -5,6 +5,7 @@ Object stores are reached through obstore: delta-rs's own file calls hold the in
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 import obstore
-from obstore.exceptions import NotFoundError
+from obstore.exceptions import GenericError, NotFoundError
 from obstore.store import ObjectStore, from_url
 
 from .locations import Location
@@ -109,7 +110,14 @@ def delete_folder(location: Location) -> None:
     """Remove everything below a place in an object store."""
     store = open_store(location)
     for page in obstore.list(store):
-        obstore.delete(store, [item["path"] for item in page])
+        paths = [item["path"] for item in page]
+        try:
+            obstore.delete(store, paths)
+        except GenericError:
+            # Not every store answers a request for many as its makers say.
+            for path in paths:
+                with contextlib.suppress(NotFoundError):
+                    obstore.delete(store, path)
 
 
 def delete_file(location: Location, path: str) -> None:
@@ -127,7 +135,9 @@ def open_store(location: Location) -> ObjectStore:
             client[plain] = value.lower() == "true" if plain.startswith("allow") else value
         elif _FOR_DELTA_ONLY.fullmatch(plain) is None:
             config[name.lower()] = value
-    if "endpoint" in {name.removeprefix("aws_").removesuffix("_url") for name in config}:
+    if location.uri.startswith("s3") and "endpoint" in {
+        name.removeprefix("aws_").removesuffix("_url") for name in config
+    }:
         config.setdefault("aws_virtual_hosted_style_request", "false")
     retry = {name: value for name, value in location.options.items() if name in ("max_retries", "retry_timeout")}
     # The stubs name every option; the ones that come from the configuration are checked by the store itself.
