@@ -23,6 +23,8 @@ _LONG_STREAM_RUNS = 8
 _LONG_STREAM_FACTOR = 4
 """Of a long stream, files of a good size are worth more than that."""
 _MOST_AHEAD_BYTES = 96 << 20
+_ROWS_AT_ONCE = 16_384
+"""delta-rs begins to encode when it has ten pieces, or all: larger ones would keep it from what is there."""
 _LEAST_SHARE_BYTES = 8 << 20
 """What is worth a file of its own when a writer has nothing left to do."""
 
@@ -114,7 +116,8 @@ class Runs:
                 batch, size = run.batches.popleft()
                 self._ahead -= size
                 self._condition.notify_all()
-            yield batch
+            for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+                yield batch.slice(start, min(_ROWS_AT_ONCE, batch.num_rows - start))
             # Nothing is held while the next one is waited for: its memory may be the one that this one is in.
             del batch
 
