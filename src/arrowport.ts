@@ -8,6 +8,7 @@ import { createDeltaSide, type DeltaSide } from './composition/delta.ts';
 import { createDeltaSql, withDeltaReading } from './composition/delta-sql.ts';
 import { createFlightSqlSide } from './composition/flight-sql.ts';
 import { isLoopback } from './composition/loopback.ts';
+import { meterQueries } from './composition/metered-queries.ts';
 import { createServerMigrator } from './composition/migrate-server.ts';
 import { createPorts, type PortAddress, type Ports } from './composition/ports.ts';
 import { createQuerySide } from './composition/query.ts';
@@ -280,7 +281,7 @@ class Server implements Arrowport {
             : [],
       }),
       delta,
-      queries: this.#queries,
+      queries: meterQueries(this.#queries, this.#metrics, 'http'),
       migrator: createServerMigrator({
         config: () => this.#config.current(),
         routes: () => this.#router.current(),
@@ -298,7 +299,7 @@ class Server implements Arrowport {
       ...shared,
       actions: createDeltaActions(delta),
       producer: createFlightSqlSide({
-        engine: this.#queries,
+        engine: meterQueries(this.#queries, this.#metrics, 'flight'),
         ingestor,
         observer: this.#observer,
         config: () => this.#config.current(),

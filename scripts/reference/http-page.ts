@@ -30,7 +30,7 @@ also in [openapi.json](openapi.json)).
 - Every answer has the header \`x-request-id\`: the client's own where it sent 1 to 128 of \`A-Z a-z 0-9 . _ : / + = @ -\`, else a new one.
 - Errors are \`application/problem+json\` ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)); the codes and what to do about them are
   in [Errors](errors.md). What HTTP itself has a word for (404 of an unknown path, 405 with \`Allow\`, 400 of bytes that are no request,
-  408, 431) is a problem of type \`about:blank\` without \`code\` and \`outcome\`.
+  408, 431) is a problem of type \`about:blank\` with the nearest \`code\`.
 - 429 and 503 carry \`Retry-After\`, 1 to 30 whole seconds; \`retry_after_ms\` in the problem is finer.
 - A refused body is not read; up to 256 MiB or 10 s of it are dropped, so that a client that is still sending gets to read the
   answer, then the connection is closed. A client that sends \`Expect: 100-continue\` is told to go on only when its body is wanted.

@@ -88,6 +88,32 @@ export const metricTable = {
     labels: [],
     help: 'Loads refused with OVERLOADED because a budget was used up.',
   },
+  arrowport_queries_total: {
+    kind: 'counter',
+    labels: ['transport', 'outcome'],
+    help: 'SQL statements ended, by door and outcome: answered (to the last row), rejected, retryable, unknown (as errors have it), cancelled (by the client, or not read to the end).',
+  },
+  arrowport_query_seconds: {
+    kind: 'histogram',
+    labels: ['transport'],
+    help: 'Seconds from the start of an SQL statement to its last row, the time that its reader took included.',
+    buckets: LOAD_SECONDS,
+  },
+  arrowport_query_rows_total: {
+    kind: 'counter',
+    labels: ['transport'],
+    help: 'Rows that SQL statements answered; those of Parquet answers do not count.',
+  },
+  arrowport_query_bytes_total: {
+    kind: 'counter',
+    labels: ['transport'],
+    help: 'Arrow bytes that SQL statements answered, before any compression; of Parquet answers the bytes of the file.',
+  },
+  arrowport_active_queries: {
+    kind: 'gauge',
+    labels: ['transport'],
+    help: 'SQL statements that are running now, or whose rows are being read.',
+  },
   arrowport_memory_bytes: {
     kind: 'gauge',
     labels: ['kind'],

@@ -15,6 +15,12 @@ export const reloadOutcomes = ['applied', 'unchanged', 'rejected'] as const;
 /** One of {@link reloadOutcomes}. */
 export type ReloadOutcome = (typeof reloadOutcomes)[number];
 
+/** How a statement ended, as `arrowport_queries_total` counts it. */
+export const queryOutcomes = ['answered', 'rejected', 'retryable', 'unknown', 'cancelled'] as const;
+
+/** One of {@link queryOutcomes}. */
+export type QueryOutcome = (typeof queryOutcomes)[number];
+
 /** The metrics of one server, in a registry of their own. */
 export interface Metrics {
   counter<N extends MetricNameOf<'counter'>>(name: N): Counter<MetricLabel<N>>;

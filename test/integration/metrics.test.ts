@@ -25,6 +25,12 @@ const load: Move = async ({ server, body }) => {
   await ingest(server, 's', body);
 };
 
+const query: Move = async ({ server }) => {
+  const response = await fetch(`${server.url}/query?sql=SELECT%201`);
+  assert.equal(response.status, 200);
+  await response.arrayBuffer();
+};
+
 /** Runs `look` while a load has sent most of its only message. */
 async function duringLoad({ server, body }: Stage, look: () => Promise<void>): Promise<void> {
   const open = openIngest(server, 's');
@@ -47,6 +53,10 @@ const counted: Partial<Record<MetricName, Move>> = {
   async arrowport_errors_total({ server }) {
     assert.equal((await post(server, 's', Buffer.from('nonsense'))).status, 400);
   },
+  arrowport_queries_total: query,
+  arrowport_query_seconds: query,
+  arrowport_query_rows_total: query,
+  arrowport_query_bytes_total: query,
   async arrowport_schema_mismatches_total({ server, body }) {
     await ingest(server, 'm', body);
     const other = await arrowBytes('table = pa.table({"id": ["x"]})');
@@ -79,6 +89,27 @@ const momentary: Partial<Record<MetricName, (stage: Stage) => Promise<void>>> = 
       assert.equal((await scrape(stage.server)).sum('arrowport_active_streams'), 1);
     });
     assert.equal((await scrape(stage.server)).sum('arrowport_active_streams'), 0);
+  },
+  async arrowport_active_queries({ server }) {
+    const aborted = new AbortController();
+    const running = fetch(`${server.url}/query`, {
+      method: 'POST',
+      body: 'SELECT sum(a.i * b.i) FROM range(1000000) a(i), range(1000000) b(i)',
+      signal: aborted.signal,
+    }).catch(() => undefined);
+    const active = async () => (await scrape(server)).sum('arrowport_active_queries', 'transport="http"');
+    for (let tries = 0; (await active()) !== 1; tries += 1) {
+      assert.ok(tries < 100);
+      await sleep(50);
+    }
+    aborted.abort();
+    await running;
+    for (let tries = 0; (await active()) !== 0; tries += 1) {
+      assert.ok(tries < 100);
+      await sleep(50);
+    }
+    const cancelled = 'transport="http",outcome="cancelled"';
+    assert.equal((await scrape(server)).sum('arrowport_queries_total', cancelled), 1);
   },
   async arrowport_inflight_bytes(stage) {
     await duringLoad(stage, async () => {

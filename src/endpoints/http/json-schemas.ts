@@ -45,7 +45,7 @@ const receipt = describeObject(
 
 const problem = describeObject(
   'Problem',
-  'RFC 9457 problem document. Problems of HTTP itself (no such route, wrong method) have the type about:blank and no code.',
+  'RFC 9457 problem document. Problems of HTTP itself (no such route, wrong method) have the type about:blank and the nearest code.',
   {
     type: { ...text, format: 'uri-reference' },
     title: text,

@@ -9,7 +9,7 @@ const DEFAULT_RETRY_MS = 1000;
 
 /**
  * What an error looks like over HTTP. Problems of HTTP itself (no such route, wrong method) have the type
- * `about:blank` and neither code nor outcome.
+ * `about:blank` and the status that HTTP has for them; their code is the nearest of the table.
  * @see https://www.rfc-editor.org/rfc/rfc9457
  */
 export interface Problem {
@@ -52,14 +52,16 @@ export function describeProblem(error: ArrowportError, requestId: string): Probl
   };
 }
 
-/** A problem that HTTP itself has a name for. */
+/** A problem that HTTP itself has a name for; nothing was done, so its outcome is `rejected`. */
 export function describePlainProblem(
   status: number,
   title: string,
   detail: string,
   requestId: string,
 ): Problem {
-  return { type: 'about:blank', title, status, detail, request_id: requestId };
+  const code = status === 404 ? 'TABLE_NOT_FOUND' : 'OPTION_INVALID';
+  const { outcome } = errorTable[code];
+  return { type: 'about:blank', title, status, detail, code, outcome, request_id: requestId };
 }
 
 /** Seconds for `Retry-After`: whole, 1 to 30. */

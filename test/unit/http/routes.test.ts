@@ -105,14 +105,15 @@ describe('the routes beside ingest', () => {
     }
   });
 
-  test('unknown paths and wrong methods are plain problems without a code', async (t) => {
+  test('unknown paths and wrong methods are plain problems with the nearest code', async (t) => {
     const door = await openDoor(t);
     const unknown = await fetch(`${door.url}/nothing/here`);
     assert.equal(unknown.status, 404);
     assert.equal(unknown.headers.get('content-type'), 'application/problem+json');
     const problem = await readProblem(unknown);
     assert.equal(problem.type, 'about:blank');
-    assert.equal('code' in problem, false);
+    assert.equal(problem.code, 'TABLE_NOT_FOUND');
+    assert.equal(problem.outcome, 'rejected');
     const wrong = await fetch(`${door.url}/ingest/s`);
     assert.equal(wrong.status, 405);
     assert.equal(wrong.headers.get('allow'), 'POST');

@@ -1,0 +1,174 @@
+import type { ArrayData } from '../core/array-data.ts';
+import type { Transport } from '../core/ingest.ts';
+import type {
+  ArrowBatch,
+  PreparedQuery,
+  QueryEngine,
+  QueryResult,
+  QueryRunner,
+  QuerySession,
+} from '../core/query.ts';
+import { toArrowportError } from '../errors.ts';
+import { type Metrics, type QueryOutcome, queryOutcomes } from '../telemetry/metrics.ts';
+
+/** Counts the statements that come through one door. The engine stays whoever made it's to close. */
+export function meterQueries(engine: QueryEngine, metrics: Metrics, transport: Transport): QueryEngine {
+  const meter = new QueryMeter(metrics, transport);
+  return {
+    ...meterRunner(engine, meter),
+    exportParquet: (sql, parameters, context) =>
+      meter.call(
+        () => engine.exportParquet(sql, parameters, context),
+        ({ byteLength }) => meter.count(0, byteLength),
+      ),
+    splitRead: (sql, partBytes, context) => engine.splitRead(sql, partBytes, context),
+    openSession: async () => meterSession(await engine.openSession(), meter),
+    setDraining: () => engine.setDraining(),
+    close: () => engine.close(),
+  };
+}
+
+function meterSession(session: QuerySession, meter: QueryMeter): QuerySession {
+  return {
+    ...meterRunner(session, meter),
+    begin: () => session.begin(),
+    commit: () => session.commit(),
+    rollback: () => session.rollback(),
+    get isInTransaction() {
+      return session.isInTransaction;
+    },
+    setOption: (name, value) => session.setOption(name, value),
+    options: () => session.options(),
+    beginLoad: (request) => session.beginLoad(request),
+    close: () => session.close(),
+  };
+}
+
+function meterRunner(runner: QueryRunner, meter: QueryMeter): QueryRunner {
+  const metered = (statement: PreparedQuery): PreparedQuery => ({
+    sql: statement.sql,
+    kind: statement.kind,
+    returnsRows: statement.returnsRows,
+    parameterSchema: statement.parameterSchema,
+    resultSchema: statement.resultSchema,
+    describe: (parameters) => statement.describe(parameters),
+    execute: (parameters, context) => meter.stream(() => statement.execute(parameters, context)),
+    executeUpdate: (parameters, context) => meter.call(() => statement.executeUpdate(parameters, context)),
+    close: () => statement.close(),
+  });
+  return {
+    prepare: async (sql, context) => metered(await runner.prepare(sql, context)),
+    run: (sql, parameters, context) => meter.stream(() => runner.run(sql, parameters, context)),
+    runUpdate: (sql, parameters, context) => meter.call(() => runner.runUpdate(sql, parameters, context)),
+    listTables: (context) => runner.listTables(context),
+    listSchemas: (context) => runner.listSchemas(context),
+    listKeys: (context) => runner.listKeys(context),
+    describeTable: (table, context) => runner.describeTable(table, context),
+  };
+}
+
+class QueryMeter {
+  readonly #metrics: Metrics;
+  readonly #transport: Transport;
+
+  constructor(metrics: Metrics, transport: Transport) {
+    this.#metrics = metrics;
+    this.#transport = transport;
+    for (const outcome of queryOutcomes) {
+      metrics.counter('arrowport_queries_total').inc({ transport, outcome }, 0);
+    }
+    metrics.gauge('arrowport_active_queries').set({ transport }, 0);
+    this.count(0, 0);
+  }
+
+  count(rows: number, bytes: number): void {
+    const transport = this.#transport;
+    this.#metrics.counter('arrowport_query_rows_total').inc({ transport }, rows);
+    this.#metrics.counter('arrowport_query_bytes_total').inc({ transport }, bytes);
+  }
+
+  /** A statement that is over when its call is. */
+  async call<T>(run: () => Promise<T>, answered: (value: T) => void = () => undefined): Promise<T> {
+    const end = this.#begin();
+    try {
+      const value = await run();
+      answered(value);
+      end('answered');
+      return value;
+    } catch (thrown) {
+      end(outcomeOf(thrown));
+      throw thrown;
+    }
+  }
+
+  /** A statement that is over with its last batch. */
+  async stream(run: () => Promise<QueryResult>): Promise<QueryResult> {
+    const end = this.#begin();
+    let result: QueryResult;
+    try {
+      result = await run();
+    } catch (thrown) {
+      end(outcomeOf(thrown));
+      throw thrown;
+    }
+    return {
+      schema: result.schema,
+      columnTypes: result.columnTypes,
+      batches: this.#watched(result.batches, end),
+      isTruncated: () => result.isTruncated(),
+      close: async () => {
+        end('cancelled');
+        await result.close();
+      },
+    };
+  }
+
+  async *#watched(
+    batches: AsyncIterable<ArrowBatch>,
+    end: (outcome: QueryOutcome) => void,
+  ): AsyncGenerator<ArrowBatch> {
+    try {
+      for await (const batch of batches) {
+        this.count(
+          batch.rows,
+          batch.columns.reduce((sum, column) => sum + byteSize(column), 0),
+        );
+        yield batch;
+      }
+      end('answered');
+    } catch (thrown) {
+      end(outcomeOf(thrown));
+      throw thrown;
+    } finally {
+      end('cancelled');
+    }
+  }
+
+  /** The first outcome that the returned function is told counts. */
+  #begin(): (outcome: QueryOutcome) => void {
+    const transport = this.#transport;
+    const active = this.#metrics.gauge('arrowport_active_queries');
+    const started = performance.now();
+    let ended = false;
+    active.inc({ transport });
+    return (outcome) => {
+      if (ended) return;
+      ended = true;
+      active.dec({ transport });
+      this.#metrics.counter('arrowport_queries_total').inc({ transport, outcome });
+      this.#metrics
+        .histogram('arrowport_query_seconds')
+        .observe({ transport }, (performance.now() - started) / 1000);
+    };
+  }
+}
+
+function outcomeOf(thrown: unknown): QueryOutcome {
+  const { code, outcome } = toArrowportError(thrown);
+  return code === 'CANCELLED' ? 'cancelled' : outcome;
+}
+
+function byteSize(array: ArrayData): number {
+  const own = array.buffers.reduce((sum, buffer) => sum + (buffer?.length ?? 0), 0);
+  return array.children.reduce((sum, child) => sum + byteSize(child), own);
+}
