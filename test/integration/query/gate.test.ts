@@ -363,3 +363,43 @@ test('without credentials there is no query', async () => {
   assert.equal(status, 401);
   assert.equal(code, 'UNAUTHENTICATED');
 });
+
+test('short forms of statements that read are open; a PIVOT without values says what it wants', async () => {
+  const { reader: token } = tokens;
+  for (const sql of [
+    'FROM orders',
+    'SUMMARIZE orders',
+    'DESCRIBE orders',
+    'SHOW TABLES',
+    'UNPIVOT orders ON city',
+    "PIVOT orders ON city IN ('Oslo', 'Lima') USING count(*)",
+  ]) {
+    const { status, detail } = await ask(server, sql, { token });
+    assert.equal(status, 200, `${sql}: ${detail}`);
+  }
+  for (const sql of [
+    'PIVOT orders ON city USING count(*)',
+    'SELECT * FROM (PIVOT orders ON city USING count(*))',
+    'FROM (PIVOT orders ON city USING count(*))',
+  ]) {
+    const { code, detail } = await ask(server, sql, { token });
+    assert.equal(code, 'QUERY_FORBIDDEN', sql);
+    assert.match(detail ?? '', /IN \(value, …\)/);
+  }
+});
+
+test('a table that is named like what the server keeps for itself is one like any other', async () => {
+  const { admin: token } = tokens;
+  for (const sql of [
+    'CREATE TABLE _arrowport_own AS SELECT 1 AS a',
+    'INSERT INTO _arrowport_own VALUES (2)',
+    'SELECT * FROM _arrowport_own',
+    'DROP TABLE _arrowport_own',
+  ]) {
+    const { status, detail } = await ask(server, sql, { token });
+    assert.equal(status, 200, `${sql}: ${detail}`);
+  }
+  for (const sql of ['DROP SCHEMA _arrowport CASCADE', 'DELETE FROM _arrowport.pending_tables']) {
+    assert.equal((await ask(server, sql, { token })).code, 'QUERY_FORBIDDEN', sql);
+  }
+});

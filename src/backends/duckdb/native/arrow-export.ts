@@ -163,6 +163,8 @@ function refuseError(error: unknown): void {
   if (error === null) return;
   const message: unknown = functions.errorMessage(error);
   functions.destroyError(pointerTo(error));
+  // Whoever interrupted it knows why; the data is not at fault.
+  if (/Interrupted!/.test(String(message))) throw new Error(String(message));
   const text = readMessage(String(message));
   throw new ArrowportError('TYPE_UNSUPPORTED', `DuckDB cannot hand the result out as Arrow${text}`, {
     cause: new Error(String(message)),

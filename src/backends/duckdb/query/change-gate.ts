@@ -10,6 +10,10 @@ import { readSqlTokens, type SqlToken } from './sql-tokens.ts';
 const updates: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merge', 'truncate', 'with']);
 const transactions: ReadonlySet<string> = new Set(['begin', 'start', 'commit', 'end', 'rollback', 'abort']);
 
+/** Words of a pivot, and how statements that only read begin; DuckDB gives no tree of them where values are left out. */
+const pivots: ReadonlySet<string> = new Set(['pivot', 'pivot_wider']);
+const reads: ReadonlySet<string> = new Set([...pivots, 'select', 'from', 'with', '(']);
+
 /** Words between CREATE and the kind of object. */
 const createModifiers: ReadonlySet<string> = new Set([
   'or',
@@ -41,8 +45,16 @@ export async function admitChange(
   sql: string,
   context: GateContext,
 ): Promise<Pick<AdmittedStatement, 'kind' | 'sql'>> {
-  await refuseSeveral(sql, context);
   const tokens = readSqlTokens(sql);
+  if (
+    tokens?.some(({ kind, value }) => kind === 'word' && pivots.has(value)) &&
+    reads.has(tokens[0]?.value ?? '')
+  ) {
+    throw forbidden(
+      'PIVOT takes its values here: PIVOT t ON column IN (value, …) USING sum(amount). Without them DuckDB makes a type first.',
+    );
+  }
+  await refuseSeveral(sql, context);
   if (tokens === null) throw forbidden('The statement is written in a way that is not open here.');
   const first = tokens[0]?.value ?? '';
   const kind = updates.has(first) ? 'update' : first in kinds ? 'ddl' : null;
@@ -106,7 +118,9 @@ function checkWords(
     const name = foldCase(token.value);
     const next = tokens[index + 1];
     const follows = (symbol: string) => next?.kind === 'symbol' && next.value === symbol;
-    if (name.startsWith(internalSchema) || (follows('.') && closedCatalogs.has(name))) {
+    // A stream may be named so, and then its table is.
+    const isOwn = name === internalSchema || (name.startsWith(internalSchema) && follows('.'));
+    if (isOwn || (follows('.') && closedCatalogs.has(name))) {
       throw forbidden('The statement names objects that the server keeps for itself.', sql, token);
     }
     const isForbidden = rules.isForbiddenFunction(name, true) && rules.isForbiddenFunction(name, false);

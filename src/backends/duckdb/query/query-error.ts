@@ -127,6 +127,7 @@ function readEngineError(message: string): EngineError | null {
       return null;
     }
   }
+  if (message.trim() === 'Interrupted!') return { exception_type: 'INTERRUPT', exception_message: message };
   const [, type, text] = /^([A-Z][A-Za-z ]*?) Error: ([\s\S]*)$/.exec(message) ?? [];
   return type === undefined ? null : { exception_type: type, exception_message: text ?? '' };
 }
