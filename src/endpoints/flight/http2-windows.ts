@@ -3,6 +3,8 @@ import type { Http2Session, ServerHttp2Session } from 'node:http2';
 /** The widest window of a stream; HTTP/2's own 64 KiB holds a stream to 0.4 GB/s. */
 const WIDEST_BYTES = 16 * 1024 * 1024;
 const NARROWEST_BYTES = 256 * 1024;
+/** Each frame costs an event: HTTP/2's own 16 KiB make sixty of a megabyte. */
+const FRAME_BYTES = 256 * 1024;
 /** What all streams together should be able to send ahead of what is read. */
 const BUDGET_BYTES = 32 * 1024 * 1024;
 
@@ -40,5 +42,5 @@ function setWindow(session: Http2Session, bytes: number): void {
   if (current === bytes || (current !== undefined && session.pendingSettingsAck)) return;
   if (session.destroyed || session.closed) return;
   windows.set(session, bytes);
-  session.settings({ initialWindowSize: bytes });
+  session.settings({ initialWindowSize: bytes, maxFrameSize: FRAME_BYTES });
 }
