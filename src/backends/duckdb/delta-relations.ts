@@ -73,10 +73,13 @@ class DeltaRelations implements RelationSource {
     const source = await this.#options.source();
     const context: DeltaCallContext = { requestId: 'query' };
     const version = await this.#versionFor(request.statement, source, table, moment, context);
-    const { id, files: all, ...snapshot } = await source.snapshot(table, version, context);
-    if (all === null) return [];
+    // Where the worker cannot say what there is, the table may still be read as a whole.
+    const snapshot = await source.snapshot(table, version, context).catch(() => null);
+    const all = snapshot?.files ?? null;
+    if (snapshot === null || all === null) return [];
+    const { id, partitions } = snapshot;
     const { database } = await this.#options.host.open();
-    const files = await prunePartitions(database, { ...snapshot, files: all }, request.conditions);
+    const files = await prunePartitions(database, { partitions, files: all }, request.conditions);
     const of = countParts(files, partBytes);
     const parts = shareOutFiles(files, of);
     return parts.length < 2 ? [] : parts.map((_, index) => ({ table: id, version, index, of }));
