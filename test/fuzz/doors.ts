@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { codecs, descriptorType } from '../../src/endpoints/flight/messages.ts';
 import { encodeFlightData } from '../../src/endpoints/flight/wire.ts';
+import { startDeltaServer } from '../integration/delta-doors/delta-server.ts';
 import { readProcessMemory } from '../pressure/memory-watch.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import type { CleanupOwner } from '../support/temp-folder.ts';
@@ -24,19 +25,26 @@ const ANSWER_MS = 30_000;
 /** gRPC statuses that blame the server. */
 const serverStatuses = new Set(['2', '12', '13', '14', '15', 'none']);
 
+/** `both`: HTTP and Flight in turn, into DuckDB; `delta`: the Delta door. */
+export type FuzzedDoors = 'both' | 'delta';
+
 /**
- * Sends mutants through HTTP and Flight in turn to a server of its own. Throws with seed, number and bytes of the
+ * Sends mutants through doors of a server of its own. Throws with seed, number and bytes of the
  * first one that is answered 5xx (or by a gRPC status that blames the server), not answered, or that ends the server;
  * and when the server has logged an error.
  */
 export async function fuzzDoors(
   owner: CleanupOwner,
   seeds: readonly Seed[],
-  { count, seed, onProgress }: { count: number; seed: number; onProgress?(done: number): void },
+  {
+    doors = 'both',
+    count,
+    seed,
+    onProgress,
+  }: { doors?: FuzzedDoors; count: number; seed: number; onProgress?(done: number): void },
 ): Promise<DoorsOutcome> {
-  const server = await startServer(owner, {
-    config: 'limits: {max_message_bytes: 16777216}\nlog: {level: warn}\n',
-  });
+  const config = 'limits: {max_message_bytes: 16777216}\nlog: {level: warn}\n';
+  const server = await (doors === 'delta' ? startDeltaServer(owner, config) : startServer(owner, { config }));
   const agent = new Agent({ keepAlive: true, maxSockets: 4 });
   owner.after(() => agent.destroy());
   const answers: Record<string, number> = {};
@@ -51,7 +59,8 @@ export async function fuzzDoors(
     const startedAt = performance.now();
     try {
       let answer: string;
-      if (number % 2 === 0) answer = await postMutant(server, agent, mutant, random);
+      if (doors === 'delta') answer = await postMutant(server, agent, mutant, random, '/delta');
+      else if (number % 2 === 0) answer = await postMutant(server, agent, mutant, random, '/ingest');
       else {
         if (client === null || client.session.destroyed || client.session.closed) {
           client = connectRaw(owner, server.port);
@@ -77,13 +86,19 @@ function requireSane(server: TestServer, answer: string): void {
   if (errors.length > 0) throw new Error(`The server logged ${JSON.stringify(errors[0])}`);
 }
 
-async function postMutant(server: TestServer, agent: Agent, mutant: Mutant, random: Random): Promise<string> {
+async function postMutant(
+  server: TestServer,
+  agent: Agent,
+  mutant: Mutant,
+  random: Random,
+  path: string,
+): Promise<string> {
   const type = random.pick(['vnd.apache.arrow.stream', 'vnd.apache.arrow.file', 'octet-stream']);
   const outgoing = request({
     host: '127.0.0.1',
     port: server.port,
     method: 'POST',
-    path: `/ingest/${streamOf(mutant)}`,
+    path: `${path}/${streamOf(mutant)}`,
     headers: { 'content-type': `application/${type}`, 'content-length': mutant.bytes.byteLength },
     agent,
     signal: AbortSignal.timeout(ANSWER_MS),

@@ -21,6 +21,10 @@ CASES = (
     (Exception("Column mapping is not supported for write operation 'OPTIMIZE' yet"), "invalid"),
     (Exception("SQL error: ParserError"), "predicate"),
     (Exception("C Data interface error: Invalid argument error: Last offset 9 of Utf8 is larger"), "malformed"),
+    (
+        Exception("C Data interface error: C Data interface error: Invalid argument error: null_count value (80)"),
+        "malformed",
+    ),
     (ValueError("anything else"), "internal"),
     (WorkerError("schema", "kept as it is"), "schema"),
 )

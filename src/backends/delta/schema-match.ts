@@ -202,6 +202,7 @@ function checkNames(schema: ArrowSchema): void {
       'The stream has no columns; a Delta table needs at least one.',
     );
   }
+  for (const field of schema.fields) refuseNul(field, field.name);
   const seen = new Map<string, string>();
   for (const { name } of schema.fields) {
     const key = name.toLowerCase();
@@ -214,6 +215,18 @@ function checkNames(schema: ArrowSchema): void {
     }
     seen.set(key, name);
   }
+}
+
+/** Names go to delta-rs through a C interface, which ends them at their first NUL. */
+function refuseNul({ name, children }: ArrowField, column: string): void {
+  if (name.includes('\0')) {
+    throw new ArrowportError(
+      'SCHEMA_MISMATCH',
+      `Column ${JSON.stringify(column)} has a name with a NUL in it, which Delta cannot hold.`,
+      { details: { column } },
+    );
+  }
+  for (const child of children) refuseNul(child, column);
 }
 
 function sameIgnoringCase(left: string, right: string): boolean {

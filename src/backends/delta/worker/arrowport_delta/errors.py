@@ -87,9 +87,9 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "malformed",
-        r"c data interface error: (io error: (src size|decompression|wrongmagic|blocktoobig|unsupportedversion)"
-        r"|ipc error|invalid argument error: (last offset|first offset|need at least|mismatch between|"
-        r"invalid utf8|encountered non-utf|view at|value at position|invalid buffer))",
+        # What reading the stream came upon; nothing else is handed over by this interface.
+        r"c data interface error: (c data interface error: )*(io error: (src size|decompression|wrongmagic|"
+        r"blocktoobig|unsupportedversion)|ipc error|invalid argument error)",
     ),
     ("no_feed", r"change data enabled|change data feed"),
     (
