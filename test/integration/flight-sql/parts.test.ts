@@ -18,6 +18,8 @@ def put(name, start, rows=5000):
 for i in range(8):
     put('events', i * 5000); put('days', i * 5000)
 put('small', 0, 3)
+with dbapi.connect(url, autocommit=True) as admin, admin.cursor() as cursor:
+    for sql in ('create macro "Upper"(x) as sum(x)', 'create macro total(x) as sum(x)'): cursor.execute(sql); cursor.fetchall()
 def info(sql): return client.get_flight_info(fl.FlightDescriptor.for_command(json.dumps({'sql': sql}).encode()))
 def path(*names): return client.get_flight_info(fl.FlightDescriptor.for_path(*names))
 def read(endpoint): return fl.connect(url).do_get(endpoint.ticket).read_all()
@@ -30,13 +32,13 @@ def ids(found): return sorted(together(found).column('id').to_pylist())
 def whole(found): return [len(found.endpoints), found.ordered, ids(found) == list(range(40000))]
 step('table', lambda: whole(path('delta', 'events')))
 step('partitioned', lambda: whole(path('delta', 'days')))
-step('statement', lambda: whole(info('select id, upper(text) as t from delta.events')))
+step('statement', lambda: whole(info('select id, lower(text) as t from delta.events')))
 filtered = info('select id from delta.events where id >= 12000 and id % 2 = 0')
 step('filtered', lambda: [len(filtered.endpoints) > 1, ids(filtered) == list(range(12000, 40000, 2))])
 days = info("select id from delta.days where day = 'd1'")
 step('pruned', lambda: [len(days.endpoints), ids(days) == list(range(10000, 20000))])
 step('single', lambda: [sql for sql in [
-    'select count(*) as id from delta.events', 'select id from delta.events order by id', 'select distinct id from delta.events',
+    'select count(*) as id from delta.events', 'select total(id) as id from delta.events', 'select upper(id) as id from delta.events', 'select id from delta.events order by id', 'select distinct id from delta.events',
     'select id from delta.events limit 10', 'select sum(id) over () as id from delta.events', 'select id from delta.events using sample 50%',
     'select a.id from delta.events a join delta.events b using (id)', 'select id from delta.events union all select id from delta.events',
     'select id from delta.events where id in (select id from delta.small)', 'select unnest([id, id]) as id from delta.events',

@@ -42,9 +42,9 @@ export function mayNameRelation(sql: string, relations: readonly RelationSource[
 async function areRowFunctions(names: readonly string[], connection: DuckDBConnection): Promise<boolean> {
   if (names.length === 0) return true;
   const reader = await connection.runAndReadAll(
-    `SELECT count(DISTINCT function_name) FILTER (is_row), coalesce(bool_and(is_row), false) FROM (
-       SELECT function_name, internal AND function_type = 'scalar' AND stability = 'CONSISTENT' AS is_row
-       FROM duckdb_functions() WHERE function_name IN (${names.map(quoteText).join(', ')}))`,
+    `SELECT count(DISTINCT name) FILTER (is_row), coalesce(bool_and(is_row), false) FROM (
+       SELECT lower(function_name) AS name, internal AND function_type = 'scalar' AND stability = 'CONSISTENT' AS is_row
+       FROM duckdb_functions() WHERE lower(function_name) IN (${names.map(quoteText).join(', ')}))`,
   );
   const [[count, all] = []] = reader.getRows();
   return Number(count) === names.length && all === true;
