@@ -222,8 +222,9 @@ class SharedMemory {
     this.#readers -= 1;
     if (this.#readers > 0) return;
     const { header } = this.#message;
-    // What was gathered and what was decompressed is nobody else's.
-    if (header === undefined || header.codec !== null) freeBuffers(this.columns);
+    // What was gathered and what was decompressed is nobody else's. The former may use little of what was taken for it.
+    if (header === undefined) freeBuffers(this.columns, Number.POSITIVE_INFINITY);
+    else if (header.codec !== null) freeBuffers(this.columns);
     this.columns = [];
     this.#message.release();
   }
