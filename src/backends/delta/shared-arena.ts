@@ -17,11 +17,14 @@ export interface ArenaShare {
    * is no room or no arena any more. The place is free again when the worker has said so; `onFree` is called then.
    */
   write(parts: readonly Uint8Array[], bytes: number, onFree: () => void): Promise<WireObject | null>;
+  /** From now on it takes less room: other loads wait for memory. */
+  shrink(): void;
 }
 
 /** Bytes of all loads together, and of one. */
 const ARENA_BYTES = 192 * 1024 * 1024;
 const SHARE_BYTES = 96 * 1024 * 1024;
+const SMALL_SHARE_BYTES = 16 * 1024 * 1024;
 /** A load waits so long for what its own rows take, which the worker is writing, and for what others take. */
 const OWN_PATIENCE_MS = 1000;
 const OTHERS_PATIENCE_MS = 50;
@@ -189,6 +192,7 @@ class Arena implements SharedArena {
 
 class Share implements ArenaShare {
   readonly #arena: Arena;
+  #limit = SHARE_BYTES;
   #held = 0;
 
   constructor(arena: Arena) {
@@ -202,10 +206,14 @@ class Share implements ArenaShare {
     return filled ? { arena: this.#arena.id, at: start } : null;
   }
 
+  shrink(): void {
+    this.#limit = SMALL_SHARE_BYTES;
+  }
+
   async #take(bytes: number, onFree: () => void): Promise<number | null> {
     const begun = performance.now();
     for (;;) {
-      const isFull = this.#held > 0 && this.#held + bytes > SHARE_BYTES;
+      const isFull = this.#held > 0 && this.#held + bytes > this.#limit;
       const start = isFull ? null : this.#arena.take(bytes, () => this.#end(bytes, onFree));
       if (start !== null) {
         this.#held += bytes;

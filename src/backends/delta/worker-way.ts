@@ -86,6 +86,7 @@ export class WorkerWay implements LoadWay {
   }
 
   flush(): void {
+    this.#arena?.shrink();
     if (this.#form !== 'undecided' || this.#waitingBytes === 0) return;
     this.#decide(this.#waitingBytes >= worthwhileBytes).catch(() => undefined);
   }

@@ -14,6 +14,7 @@ from arro3.core import Schema as ArrowSchema
 from .arena import Arena, find_arena
 from .errors import WorkerError
 from .incoming import IncomingStream
+from .logs import log
 
 # Length, null count, offset, counts of buffers and children; pointers to both, to a dictionary, to release; our number.
 _ARRAY = struct.Struct("<qqqqqQQQQQ")
@@ -38,8 +39,19 @@ class HandedBatches:
         """Take one batch after another off the connection."""
         while (taken := self._incoming.take_batch()) is not None:
             header, payload = taken
-            yield _import_batch(self.schema, header, payload)
+            yield self._import(header, payload)
             del header, payload, taken
+
+    def _import(self, header: dict[str, Any], payload: bytes) -> RecordBatch:
+        try:
+            return _import_batch(self.schema, header, payload)
+        except WorkerError as error:
+            self._incoming.failure = error
+            raise
+        except Exception as error:
+            log("warn", "a batch does not fit its schema", error=str(error)[:300])
+            self._incoming.failure = WorkerError("malformed", "A batch of the stream does not fit its schema.")
+            raise self._incoming.failure from error
 
 
 class _Kept:

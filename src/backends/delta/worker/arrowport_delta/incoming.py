@@ -71,14 +71,17 @@ class IncomingStream(io.RawIOBase):
 
     def take_batch(self) -> tuple[dict[str, Any], bytes] | None:
         """The description of the next decoded batch with the bytes that came with it; None at the end."""
-        if self._batch is None:
-            self._take(_READ_AT_ONCE)
-        batch = self._batch
-        if batch is None:
-            return None
-        self._batch = None
-        connection = self._connection
-        return batch, connection.read_payload(connection.payload_left)
+        try:
+            if self._batch is None:
+                self._take(_READ_AT_ONCE)
+            batch = self._batch
+            if batch is None:
+                return None
+            self._batch = None
+            return batch, self._connection.read_payload(self._connection.payload_left)
+        except BaseException as error:
+            self.failure = self.failure or error
+            raise
 
     def readable(self) -> bool:
         """Always true; native readers ask."""
