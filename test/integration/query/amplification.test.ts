@@ -75,6 +75,10 @@ const ordinary: readonly (readonly [sql: string, first: unknown])[] = [
     'p/1/2/3',
   ],
   ['SELECT i AS a, a + 1 AS b, b * 2 AS c FROM numbers WHERE i = 4', 4],
+  [`SELECT ('{"a": {"b": [1, "x"]}}' -> 'a' -> 'b' ->> 1) || (('{"c": 3}'::JSON) ->> '$.c')`, 'x3'],
+  [`SELECT upper('{"a": "x"}' ->> 'a')`, 'X'],
+  [`SELECT json_extract_string('{"a": "x", "b": "y"}', ['a', 'b'])[2]`, 'y'],
+  ['SELECT sum(i) OVER (ORDER BY i) FROM numbers ORDER BY i LIMIT 1', 0],
   ['SELECT len(NULL::FLOAT[1536]::FLOAT[])', null],
 ];
 

@@ -56,6 +56,7 @@ const table: readonly Bound[] = [
   ...bounds('lpad rpad', 'a b c', `p.b::HUGEINT * 4 > ${valueBytes}`),
   ...bounds('list_resize array_resize', 'a b', `p.b::HUGEINT > ${elements}`),
   ...bounds('list_resize array_resize', 'a b c', `p.b::HUGEINT * (8 + ${size('c')}) > ${valueBytes}`),
+  ...bounds('equi_width_bins', 'a b c d', `p.c::HUGEINT > ${elements}`),
   ...bounds('bitstring', 'a b', `p.b::HUGEINT // 8 > ${valueBytes}`),
   ...bounds('json_pretty', 'a', `${size('a')} * ${size('a')} > ${valueBytes} * 64`),
   ...bounds('||', 'a b', `${size('a')} + ${size('b')} > ${valueBytes}`),

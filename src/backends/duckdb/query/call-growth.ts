@@ -18,6 +18,8 @@ export interface JudgedCall {
   readonly sizes: readonly ValueSize[];
   /** The function whose argument the call is by itself; empty where it is of none. */
   readonly parent: string;
+  /** Whether it is made anew for each row, of the rows around it. */
+  readonly isWindow: boolean;
 }
 
 /**
@@ -65,6 +67,8 @@ export function isUncounted(name: string): boolean {
   return uncounted.has(name);
 }
 
+const textFunctions = /^(concat|format|printf|lower|upper|trim|replace|substring|substr|chr)$|^[|+*-]/;
+
 const rules = new Map<string, (call: JudgedCall) => Growth>();
 const rule = (names: string, judge: (call: JudgedCall) => Growth) => {
   for (const name of names.split(' ')) rules.set(name, judge);
@@ -90,6 +94,25 @@ rule('bitstring', ({ children }) => {
   const length = literalNumber(children[1]);
   return length === null || length > maxLiteralBits ? 'open' : fixedSize;
 });
+rule('equi_width_bins', ({ children }) => {
+  const count = literalNumber(children[2]);
+  return count === null || count > maxLiteralElements ? 'open' : fixedSize;
+});
+rule(
+  'json_extract json_extract_string json_extract_path json_extract_path_text json_value json_keys ->>',
+  ({ name, children, sizes }) => {
+    const [, path] = children;
+    if (path?.['function_name'] === 'list_value') {
+      const count = Array.isArray(path['children']) ? path['children'].length : 0;
+      return timesSize(sumSizes(sizes.slice(0, 1)), count);
+    }
+    const isText =
+      path === undefined || path['class'] !== 'FUNCTION' || textFunctions.test(String(path['function_name']));
+    return isText
+      ? sumSizes(sizes.slice(0, 1))
+      : { refused: `${name}() takes its paths as texts, or as a literal list of them.` };
+  },
+);
 rule('replace', ({ children, sizes }) =>
   isShort(children[2], maxReplacement) ? sumSizes(sizes.slice(0, 1)) : 'open',
 );
@@ -145,11 +168,26 @@ rule(
 
 /** What a call makes of arguments of these sizes. */
 export function judgeCall(call: JudgedCall): Growth {
+  if (call.isWindow && (gathering.has(call.name) || takesMany(call))) {
+    return {
+      refused: `${call.name}() would be gathered anew for each row: join with the groups instead of OVER.`,
+    };
+  }
   const judge = rules.get(call.name);
   if (judge !== undefined) return judge(call);
   if (choosing.has(call.name)) return largestSize(call.sizes);
   if (!gathering.has(call.name)) return sumSizes(call.sizes);
   return { ...sumSizes(call.sizes), gathered: true };
+}
+
+/** Whether an aggregate gives a list of as many values as it is told. */
+function takesMany({ name, children }: JudgedCall): boolean {
+  const expected = /^(min|max)$/.test(name)
+    ? 2
+    : /^(arg_?(min|max)|(min|max)_by|approx_top_k|quantile)/.test(name)
+      ? 3
+      : null;
+  return expected !== null && children.length >= expected;
 }
 
 function isShort(node: unknown, limit: number): boolean {

@@ -10,6 +10,14 @@ export function literalBytes(node: TreeNode): number {
   return isText ? Buffer.byteLength(literalText(node) ?? '') : 0;
 }
 
+const takesLambda = /^((list|array)_(transform|apply|filter|reduce)|apply|filter|reduce)$/;
+
+/** The lambda of a call; the arrow that takes a part of a JSON text looks like one, and is none. */
+export function lambdaOf(name: string, children: readonly TreeNode[]): TreeNode | undefined {
+  const second = takesLambda.test(name) ? children[1] : undefined;
+  return second?.['class'] === 'LAMBDA' ? second : undefined;
+}
+
 /** The names of a lambda's arguments, in lower case. */
 export function lambdaNames(node: unknown): readonly string[] {
   if (!isNode(node)) return [];
@@ -35,4 +43,15 @@ export function namesColumns(node: unknown): boolean {
   if (Array.isArray(node)) return node.some(namesColumns);
   if (!isNode(node)) return false;
   return node['class'] === 'COLUMN_REF' || Object.values(node).some(namesColumns);
+}
+
+/** A function as messages name it: operators without parentheses. */
+export function shownName(name: string): string {
+  return /^[a-z_]/.test(name) ? `${name}()` : name;
+}
+
+/** The call that the arrow between a JSON text and a path stands for. */
+export function asJsonCall({ lhs, expr, query_location }: TreeNode): TreeNode {
+  const children = [lhs, expr];
+  return { class: 'FUNCTION', type: 'FUNCTION', function_name: 'json_extract', query_location, children };
 }

@@ -2,11 +2,20 @@ import { ArrowportError } from '../../../errors.ts';
 import { isBounded } from './call-bounds.ts';
 import { isUncounted, judgeCall } from './call-growth.ts';
 import { refuseDeep } from './expression-depth.ts';
-import { arrayElements, lambdaNames, literalBytes, namesColumns } from './expression-facts.ts';
+import {
+  arrayElements,
+  asJsonCall,
+  lambdaNames,
+  lambdaOf,
+  literalBytes,
+  namesColumns,
+  shownName,
+} from './expression-facts.ts';
 import { positionOf } from './query-error.ts';
 import { isNode, locationOf, type TreeNode } from './statement-tree.ts';
 import {
   canGrow,
+  canJoin,
   columnSize,
   fixedSize,
   fixedTypes,
@@ -148,6 +157,8 @@ class GrowthReader {
       case 'FUNCTION':
       case 'WINDOW':
         return this.#callSize(node, scope, parent);
+      case 'LAMBDA':
+        return this.#callSize(asJsonCall(node), scope, '');
       case 'COMPARISON':
       case 'CONJUNCTION':
       case 'BETWEEN':
@@ -263,11 +274,11 @@ class GrowthReader {
       scope,
       '',
     );
-    const lambda = children.find((child) => child['class'] === 'LAMBDA');
+    const lambda = lambdaOf(name, children);
     if (lambda !== undefined) return this.#lambdaSize(node, name, children, lambda, scope);
     const sizes = children.map((child) => this.#size(child, scope, name));
     if (scope.lambda.size > 0) this.#checkInner(node, name, sizes);
-    const growth = judgeCall({ name, children, sizes, parent });
+    const growth = judgeCall({ name, children, sizes, parent, isWindow: node['class'] === 'WINDOW' });
     if (growth !== 'open' && 'refused' in growth) throw this.#refused(growth.refused, node);
     const isGuarded = this.#bounded && isBounded(name) && (growth === 'open' || canJoin(sizes));
     if (isGuarded || growth === 'open')
@@ -287,7 +298,7 @@ class GrowthReader {
     if (given.bytes > (given.copies + given.made > 0 ? maxRowBytes : maxConstantBytes)) {
       throw new ArrowportError(
         'RESULT_TOO_LARGE',
-        `${describe(name)} would put a text or parameter of ${given.bytes} bytes into the values of each row (query.max_call_bytes).`,
+        `${shownName(name)} would put a text or parameter of ${given.bytes} bytes into the values of each row (query.max_call_bytes).`,
         { details: { limit: 'query.max_call_bytes' } },
       );
     }
@@ -320,7 +331,7 @@ class GrowthReader {
     if (fits) return;
     this.needsBounds = true;
     if (this.#bounded)
-      throw this.#refused(`${describe(name)} puts too many copies of values into one.`, node);
+      throw this.#refused(`${shownName(name)} puts too many copies of values into one.`, node);
   }
 
   #lambdaSize(
@@ -386,13 +397,4 @@ class GrowthReader {
       }
     }
   }
-}
-
-/** Whether a call over arguments of these sizes makes something that is larger than each of them. */
-function canJoin(sizes: readonly ValueSize[]): boolean {
-  return sizes.filter(canGrow).length > 1;
-}
-
-function describe(name: string): string {
-  return /^[a-z_]/.test(name) ? `${name}()` : name;
 }

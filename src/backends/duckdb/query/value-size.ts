@@ -63,6 +63,11 @@ export function canGrow(size: ValueSize): boolean {
   return size.copies + size.elements + size.made + size.bytes + size.accumulators > 0;
 }
 
+/** Whether a call over arguments of these sizes makes something that is larger than each of them. */
+export function canJoin(sizes: readonly ValueSize[]): boolean {
+  return sizes.filter(canGrow).length > 1;
+}
+
 function combine(sizes: readonly ValueSize[], join: (one: number, other: number) => number): ValueSize {
   let sum = fixedSize;
   for (const size of sizes) {
