@@ -24,10 +24,18 @@ function coversField(from: ArrowField, to: ArrowField): boolean {
   const inner = listItem(from);
   const target = listItem(to);
   if (inner !== undefined || target !== undefined) {
-    return inner !== undefined && target !== undefined && coversField(inner, target);
+    return inner !== undefined && target !== undefined && coversInner(inner, target);
   }
   if (from.type.kind === 'struct' || to.type.kind === 'struct') return coversStruct(from, to);
   return coversValue(from) && coversValue(to);
+}
+
+/**
+ * Bytes of a fixed width keep a value under a struct that is null: DuckDB does not carry the null down to them, and its
+ * Parquet writer then puts the values behind it into the wrong rows.
+ */
+function coversInner(from: ArrowField, to: ArrowField): boolean {
+  return from.type.kind !== 'fixed-size-binary' && coversField(from, to);
 }
 
 function listItem(field: ArrowField): ArrowField | undefined {
@@ -44,7 +52,7 @@ function coversStruct(from: ArrowField, to: ArrowField): boolean {
   if (new Set(from.children.map(({ name }) => foldCase(name))).size !== from.children.length) return false;
   return from.children.every((child, index) => {
     const other = to.children[index];
-    return other?.name === child.name && isName(child.name) && coversField(child, other);
+    return other?.name === child.name && isName(child.name) && coversInner(child, other);
   });
 }
 
