@@ -1,5 +1,5 @@
 /** Smaller pieces are nothing to the collector. */
-const SMALLEST_FREED_BYTES = 64 * 1024;
+const SMALLEST_FREED_BYTES = 8 * 1024;
 
 /** Bytes that grow at their end; `take` hands the memory over and starts anew. */
 export class ByteVector {

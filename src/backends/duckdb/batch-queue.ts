@@ -1,5 +1,5 @@
 import { type ArrayGatherer, createArrayGatherer } from '../../arrow/encode-gatherer.ts';
-import { freeBuffers } from '../../arrow/free-buffers.ts';
+import { freeBuffers, freeGathered } from '../../arrow/free-buffers.ts';
 import type { ArrayData } from '../../core/array-data.ts';
 import type { IpcMessage } from '../../core/ipc-message.ts';
 import { type ArraySource, releaseNothing, trackRelease } from './native/array-stream.ts';
@@ -222,8 +222,8 @@ class SharedMemory {
     this.#readers -= 1;
     if (this.#readers > 0) return;
     const { header } = this.#message;
-    // What was gathered and what was decompressed is nobody else's. The former may use little of what was taken for it.
-    if (header === undefined) freeBuffers(this.columns, Number.POSITIVE_INFINITY);
+    // What was gathered and what was decompressed is nobody else's.
+    if (header === undefined) freeGathered(this.columns);
     else if (header.codec !== null) freeBuffers(this.columns);
     this.columns = [];
     this.#message.release();
