@@ -232,7 +232,8 @@ class ArrayBuilder {
     const children = field.children.map((_, index) => this.#child(field, index));
     for (const child of children) this.#requireRows(child, length);
     if (children.length === 0) this.#admitRows(length);
-    return { length, nullCount, buffers: [bitmap], children };
+    const hidden = bitmap === null ? children : children.map((child) => hideUnder(child, bitmap, length));
+    return { length, nullCount, buffers: [bitmap], children: hidden };
   }
 
   #buildUnion(field: ArrowField, type: Extract<ArrowType, { kind: 'union' }>, node: FieldNode): Built {
@@ -346,6 +347,29 @@ class ArrayBuilder {
     if (rows > maxMessageBytes)
       throw unfoldedTooLarge(`Column "${this.#cursor.path}"`, rows, maxMessageBytes);
   }
+}
+
+/**
+ * Carries a struct's nulls down to bytes of a fixed width, which may have any value there: DuckDB does so for all other
+ * types by itself, and puts values into the wrong rows of a Parquet file where a null struct holds one.
+ */
+function hideUnder(array: ArrayData, parent: Uint8Array, length: number): ArrayData {
+  const { field, buffers, children } = array;
+  const isStruct = field.type.kind === 'struct';
+  if (field.dictionary !== null || !(isStruct || field.type.kind === 'fixed-size-binary')) return array;
+  const [own, ...rest] = buffers;
+  const byteLength = Math.ceil(array.length / 8);
+  const bitmap = new Uint8Array(byteLength + 8).fill(255);
+  if (own) bitmap.set(own.subarray(0, byteLength));
+  for (let index = 0; index < Math.ceil(length / 8); index++) {
+    bitmap[index] = (bitmap[index] ?? 0) & (parent[index] ?? 0);
+  }
+  return {
+    ...array,
+    nullCount: array.length - countSetBits(bitmap, array.length),
+    buffers: [bitmap.subarray(0, byteLength), ...rest],
+    children: isStruct ? children.map((child) => hideUnder(child, parent, length)) : children,
+  };
 }
 
 /** A buffer that is never of length 0, for readers that want an address all the same. */
