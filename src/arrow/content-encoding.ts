@@ -117,7 +117,10 @@ async function unfoldsBeyond(
   let bytes = 0;
   try {
     for await (const chunk of last) {
-      bytes += (chunk as Buffer).byteLength;
+      const { buffer, byteLength } = chunk as Buffer;
+      bytes += byteLength;
+      // Left to the collector, what one bomb unfolds to would still be there with the next.
+      if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
       if (bytes > most) return true;
     }
   } catch {
