@@ -334,7 +334,9 @@ class Server implements Arrowport {
   async #readiness(): Promise<readonly string[]> {
     if (this.#state === 'starting') return ['the server is starting'];
     if (this.#state === 'draining') return ['the server is shutting down'];
-    const problems = await Promise.all(this.#backends.opened().map((backend) => backend.problems()));
+    // What no route writes to is no reason to send producers elsewhere.
+    const routed = [...this.#backends.opened()].filter(([kind]) => this.#uses(kind));
+    const problems = await Promise.all(routed.map(([, backend]) => backend.problems()));
     return [...this.#audit.problems(), ...problems.flat()];
   }
 

@@ -8,8 +8,8 @@ export type BackendOpener = () => Promise<Backend>;
 export interface BackendRegistry {
   /** Opens the backend unless it is open. Throws what opening it throws. */
   open(kind: BackendKind): Promise<Backend>;
-  /** Those that are open. */
-  opened(): readonly Backend[];
+  /** Those that are open, by their kind. */
+  opened(): ReadonlyMap<BackendKind, Backend>;
   /** Closes those that are open or opening; none can be opened afterwards. Throws the first failure, having tried all. */
   close(): Promise<void>;
 }
@@ -42,7 +42,7 @@ export function createBackendRegistry<B extends Record<BackendKind, BackendOpene
       opening.set(kind, promise);
       return promise;
     },
-    opened: () => [...opened.values()],
+    opened: () => opened,
     async close() {
       closed = true;
       await Promise.allSettled(opening.values());

@@ -86,10 +86,15 @@ describe('the Delta side of a server', { skip: skipWithoutPython }, () => {
     const folder = makeTempFolder(t);
     for (const name of ['python3', 'python'])
       writeFileSync(join(folder, name), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
-    const server = await startServer(t, { env: { ARROWPORT_CACHE: folder, PATH: folder } });
-    const { status, body } = await load(server, '/delta/t', await arrowBytes(table));
+    const env = { ARROWPORT_CACHE: folder, PATH: folder };
+    const plain = await startServer(t, { env });
+    const { status, body } = await load(plain, '/delta/t', await arrowBytes(table));
     assert.deepEqual([status, body['code'], body['outcome']], [503, 'BACKEND_UNAVAILABLE', 'retryable']);
     assert.match(String(body['detail']), /Python/);
+    assert.equal((await getJson(plain, '/health/ready')).status, 200, 'no route needs the worker');
+
+    const server = await startServer(t, { env, config: 'streams: {d: {storage_backend: delta}}\n' });
+    assert.equal((await load(server, '/ingest/d', await arrowBytes(table))).status, 503);
     const readiness = await getJson(server, '/health/ready');
     assert.equal(readiness.status, 503);
     assert.match(JSON.stringify(readiness.body['reasons']), /Delta worker cannot be started/);
