@@ -40,6 +40,20 @@ function findTestPython(): string | undefined {
 }
 
 /**
+ * Arguments that run Python source. A program that came to its end leaves at once: the threads of Arrow's and delta-rs'
+ * readers sometimes abort an interpreter that is being taken down ("terminate called without an active exception").
+ */
+export function pythonSource(source: string): readonly string[] {
+  const leave = `
+import os, sys, threading
+exec(compile(sys.argv.pop(1), "<string>", "exec"))
+threading._shutdown()
+sys.stdout.flush(), sys.stderr.flush()
+os._exit(0)`;
+  return ['-c', leave, source];
+}
+
+/**
  * Runs a Python program with the test packages and waits for its end.
  * `program` is a path that ends in `.py`, or else the source itself. A non-zero exit is an answer, not an error.
  */
@@ -49,7 +63,7 @@ export function runPython(
   options: PythonOptions = {},
 ): Promise<PythonResult> {
   if (testPython === undefined) return Promise.reject(new Error('There is no Python to run.'));
-  const start = program.endsWith('.py') && !program.includes('\n') ? [program] : ['-c', program];
+  const start = program.endsWith('.py') && !program.includes('\n') ? [program] : pythonSource(program);
   const child = spawn(testPython, ['-X', 'utf8', ...start, ...args], {
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
