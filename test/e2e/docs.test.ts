@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { readSnippets, type Snippet } from '../support/document-snippets.ts';
-import { pythonSource, skipWithoutPython, testPython } from '../support/python.ts';
+import { pythonArguments, skipWithoutPython, testPython } from '../support/python.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
@@ -94,7 +94,7 @@ async function runSnippet(
     case 'bash':
       return await runCommand(workshop, 'bash', ['-euo', 'pipefail', '-c', text]);
     case 'python':
-      return await runCommand(workshop, testPython ?? '', pythonSource(text));
+      return await runCommand(workshop, testPython ?? '', pythonArguments(text));
     case 'yaml': {
       const path = join(workshop.server.folder, 'snippet.yaml');
       writeFileSync(path, snippet.text);

@@ -40,17 +40,24 @@ function findTestPython(): string | undefined {
 }
 
 /**
- * Arguments that run Python source. A program that came to its end leaves at once: the threads of Arrow's and delta-rs'
- * readers sometimes abort an interpreter that is being taken down ("terminate called without an active exception").
+ * Arguments that run Python source, or a script. A program that came to its end leaves at once: the threads of Arrow's
+ * and delta-rs' readers sometimes abort an interpreter that is being taken down ("terminate called without an active
+ * exception").
  */
-export function pythonSource(source: string): readonly string[] {
-  const leave = `
-import os, sys, threading
-exec(compile(sys.argv.pop(1), "<string>", "exec"))
+export function pythonArguments(program: string): readonly string[] {
+  const isScript = program.endsWith('.py') && !program.includes('\n');
+  const run = isScript
+    ? `import runpy
+del sys.argv[0]
+sys.path[0] = os.path.dirname(os.path.abspath(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name="__main__")`
+    : 'exec(compile(sys.argv.pop(1), "<string>", "exec"))';
+  const leave = `import os, sys, threading
+${run}
 threading._shutdown()
 sys.stdout.flush(), sys.stderr.flush()
 os._exit(0)`;
-  return ['-c', leave, source];
+  return ['-c', leave, program];
 }
 
 /**
@@ -63,8 +70,7 @@ export function runPython(
   options: PythonOptions = {},
 ): Promise<PythonResult> {
   if (testPython === undefined) return Promise.reject(new Error('There is no Python to run.'));
-  const start = program.endsWith('.py') && !program.includes('\n') ? [program] : pythonSource(program);
-  const child = spawn(testPython, ['-X', 'utf8', ...start, ...args], {
+  const child = spawn(testPython, ['-X', 'utf8', ...pythonArguments(program), ...args], {
     env: { ...process.env, ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     stdio: ['pipe', 'pipe', 'pipe'],
