@@ -27,7 +27,7 @@ test('commits run one at a time, each with memory that nothing else has', async 
     }),
   );
   assert.deepEqual(await Promise.all(commits), [0, 1, 2, 3, 4]);
-  await sleep(200);
+  for (const end = performance.now() + 5000; limits.length < 2 && performance.now() < end; ) await sleep(10);
   assert.deepEqual(limits, [130, 100], 'a crowd raises the limit once, and it goes down behind it');
 });
 
