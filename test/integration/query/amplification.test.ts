@@ -80,6 +80,25 @@ const ordinary: readonly (readonly [sql: string, first: unknown])[] = [
   [`SELECT json_extract_string('{"a": "x", "b": "y"}', ['a', 'b'])[2]`, 'y'],
   ['SELECT sum(i) OVER (ORDER BY i) FROM numbers ORDER BY i LIMIT 1', 0],
   ['SELECT len(NULL::FLOAT[1536]::FLOAT[])', null],
+  ['SELECT len(list_transform(list(i), lambda x: x * 2)) FROM range(300000) t(i)', 300_000],
+  [
+    'WITH a AS (SELECT i % 3 AS k, list(i) AS l FROM range(300000) t(i) GROUP BY k) SELECT len(list_transform(l, lambda x: x * 2)) FROM a',
+    100_000,
+  ],
+  [
+    'WITH a AS (SELECT i % 3 AS k, list(i ORDER BY i) AS l FROM range(3000) t(i) GROUP BY k) SELECT list_sort(list_transform(l, lambda x: x * 2))[2] FROM a JOIN numbers n ON n.i = a.k WHERE k = 1',
+    8,
+  ],
+  [
+    'SELECT "list(i)"::VARCHAR || s FROM (SELECT list(i), string_agg(DISTINCT i, \'+\') FILTER (WHERE i > 1) AS s FROM range(3) t(i)) a, numbers LIMIT 1',
+    '[0, 1, 2]2',
+  ],
+  ['SELECT len(ARRAY(SELECT j FROM range(9) u(j) WHERE j < i)) FROM numbers WHERE i = 4', 4],
+  ['SELECT h[3] FROM (SELECT histogram(i) AS h FROM numbers) a, numbers LIMIT 1', 1],
+  [
+    "SELECT (SELECT string_agg(name, ',' ORDER BY i) FROM numbers u WHERE u.i < n.i) FROM numbers n WHERE i = 3",
+    '0,1,2',
+  ],
 ];
 
 test('ordinary statements answer as ever', async () => {

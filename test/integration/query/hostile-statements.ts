@@ -12,8 +12,40 @@ function doubled(depth: number, expression: (x: string) => string, seed: string)
 
 const doubledAliases = Array.from({ length: 24 }, (_, n) => `a${n} + a${n} AS a${n + 1}`).join(', ');
 
+/** One row with what aggregates gathered from many. */
+const gathered =
+  "(SELECT 1 AS k, list(i) AS l, string_agg(i, ',') AS s, histogram(i) AS h, max(i, 300000) AS m FROM range(300000) t(i))";
+const many = 'range(100000) b(x)';
+
+/** What repeats a gathered value for many rows, which DuckDB writes out anew for each of 2,048 at once. */
+const repeated: readonly string[] = [
+  `SELECT max(list_sum(list_transform(l, lambda y: y + 1))) FROM ${gathered}, ${many}`,
+  `SELECT max(list_sum(list_transform(m, lambda y: y + 1))) FROM ${gathered}, ${many}`,
+  `WITH a AS ${gathered} SELECT max(list_sum(list_sort(l))) FROM a, ${many}`,
+  `SELECT max(len(l)) FROM ${many} JOIN ${gathered} a ON a.k = b.x % 1 + 1`,
+  `SELECT l FROM ${gathered}, ${many}`,
+  `SELECT max(l) FROM ${gathered}, ${many}`,
+  `SELECT DISTINCT l, x FROM ${gathered}, ${many} ORDER BY l`,
+  `SELECT max(len(list_concat(l, l))), max(len(l || l)) FROM ${gathered}, ${many}`,
+  `SELECT max(strlen(l::VARCHAR)), max(strlen(to_json(l))) FROM ${gathered}, ${many}`,
+  `SELECT max({'a': l}) FROM ${gathered}, ${many}`,
+  `SELECT max(map_keys(h)) FROM ${gathered}, ${many}`,
+  `SELECT max(u) FROM (SELECT unnest(l) AS u FROM ${gathered}, ${many})`,
+  `SELECT max(len(string_split(s, ','))), max(s[2:]) FROM ${gathered}, ${many}`,
+  `SELECT max(len(l)) FROM (SELECT l, unnest(range(100000)) FROM ${gathered})`,
+  `SELECT sum(list_sum(list_transform((SELECT l FROM ${gathered}), lambda y: y + 1))) FROM ${many}`,
+  `SELECT len((SELECT l FROM ${gathered} a WHERE a.k = b.x % 1 + 1)) FROM ${many}`,
+  `SELECT len(ARRAY(SELECT i FROM range(300000) t(i))) FROM ${many}`,
+  `SELECT max(len(y)) FROM (SELECT first_value(l) OVER (ORDER BY x) AS y FROM ${gathered}, ${many})`,
+  `SELECT max(len(l)) FROM ${many}, LATERAL (SELECT list(i) AS l FROM range(300000) t(i))`,
+  `SELECT any_value(l) FROM ${gathered} GROUP BY CUBE (k, k + 1, k + 2, k + 3, k + 4, k + 5, k + 6, k + 7, k + 8)`,
+  `SELECT len(l) FROM (SELECT list(i) FILTER (WHERE random() < 2) AS l FROM range(300000) t(i)), ${many}`,
+  `WITH a0 AS ${gathered}, ${Array.from({ length: 12 }, (_, n) => `a${n + 1} AS (FROM a${n} UNION ALL FROM a${n})`).join(', ')} SELECT max(list_sum(list_sort(l))) FROM a12`,
+];
+
 /** Statements that would take more memory or time than the server has, were they run as they are. */
 export const hostile: readonly string[] = [
+  ...repeated,
   'SELECT len(range(1000000000))',
   'SELECT len(range(0, 1000000000))',
   'SELECT len(range(1000000000, 0, -1))',

@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { quoteIdentifier, quoteText } from '../identifier.ts';
+import { gatheredMacros } from './gathered-values.ts';
 import type { QueryConnection } from './query-connection.ts';
 
 /** The variable of a connection that holds the bytes that one value may have. */
@@ -104,6 +105,24 @@ function macro({ parameters, refused, message, name }: Bound): string {
   return `(${parameters.join(', ')}) AS list_transform([{${given}}], lambda p: CASE WHEN ${refused} THEN error(${quoteText(message)}) ELSE system.main.${quoteIdentifier(name)}(${passed}) END)[1]`;
 }
 
+const repeatedTooMuch =
+  'A value that an aggregate gathered, and that the statement repeats for other rows (gather after the join, or apply functions before it), is larger than one may be here';
+
+/**
+ * What looks at the values of aggregates. These name their argument twice, which DuckDB takes for one aggregate: a
+ * lambda would not do, where an aggregate stands in HAVING or PIVOT.
+ */
+const gatheredChecks: readonly (readonly [name: string, refused: string])[] = [
+  [gatheredMacros.list, `len(v)::HUGEINT > ${elements}`],
+  [gatheredMacros.map, `len(map_keys(v))::HUGEINT > ${elements}`],
+  [gatheredMacros.text, `len(v)::HUGEINT > ${valueBytes}`],
+];
+
+function gatheredMacro(refused: string, v: string): string {
+  const error = `error(${quoteText(repeatedTooMuch)})`;
+  return `CASE WHEN ${refused} THEN ${error} WHEN strlen(${v}::VARCHAR)::HUGEINT > ${valueBytes} THEN ${error} ELSE ${v} END`;
+}
+
 const installed = new WeakMap<object, Promise<void>>();
 
 /** Makes the macros in the in-memory catalog of an instance, once. */
@@ -149,6 +168,15 @@ async function makeMacros(connection: DuckDBConnection): Promise<void> {
     }
   }
   await connection.run(`CREATE SCHEMA IF NOT EXISTS memory.${schema}`);
+  for (const [name, refused] of gatheredChecks) {
+    await connection.run(
+      `CREATE OR REPLACE MACRO memory.${schema}.${name}(v) AS ${gatheredMacro(refused, 'v')}`,
+    );
+  }
+  const array = gatheredMacro(`len(p)::HUGEINT > ${elements}`, 'p');
+  await connection.run(
+    `CREATE OR REPLACE MACRO memory.${schema}.${gatheredMacros.array}(v) AS list_transform([v], lambda p: ${array})[1]`,
+  );
   for (const [name, overloads] of macros) {
     const made = `CREATE OR REPLACE MACRO memory.${schema}.${quoteIdentifier(name)} ${[...new Set(overloads)].join(', ')}`;
     await connection.run(made);

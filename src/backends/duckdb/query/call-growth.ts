@@ -180,8 +180,16 @@ export function judgeCall(call: JudgedCall): Growth {
   return { ...sumSizes(call.sizes), gathered: true };
 }
 
+/** Whether a call is of an aggregate that may put the values of many rows into one. */
+export function gathersRows(name: string, children: readonly TreeNode[]): boolean {
+  if (gathering.has(name) || name === 'bitstring_agg') return true;
+  const isMany = name === 'approx_top_k' || takesMany({ name, children });
+  const count = isMany ? literalNumber(children.at(-1)) : 0;
+  return count === null || count > maxLiteralElements;
+}
+
 /** Whether an aggregate gives a list of as many values as it is told. */
-function takesMany({ name, children }: JudgedCall): boolean {
+function takesMany({ name, children }: Pick<JudgedCall, 'name' | 'children'>): boolean {
   const expected = /^(min|max)$/.test(name)
     ? 2
     : /^(arg_?(min|max)|(min|max)_by|approx_top_k|quantile)/.test(name)

@@ -1,3 +1,4 @@
+import { ArrowportError } from '../../../errors.ts';
 import { isNode, type TreeNode } from './statement-tree.ts';
 import { fixedTypes, literalText } from './value-size.ts';
 
@@ -54,4 +55,18 @@ export function shownName(name: string): string {
 export function asJsonCall({ lhs, expr, query_location }: TreeNode): TreeNode {
   const children = [lhs, expr];
   return { class: 'FUNCTION', type: 'FUNCTION', function_name: 'json_extract', query_location, children };
+}
+
+const maxNameLength = 1024;
+const names = ['table_name', 'function_name', 'schema', 'schema_name', 'catalog_name', 'column_names'];
+
+/** Throws QUERY_INVALID for names that no table or function has: DuckDB looks for similar ones for long. */
+export function refuseLongNames(node: TreeNode): void {
+  for (const key of names) {
+    const value = node[key];
+    const given: unknown[] = Array.isArray(value) ? value : [value];
+    if (given.some((name) => typeof name === 'string' && name.length > maxNameLength)) {
+      throw new ArrowportError('QUERY_INVALID', `A name is longer than ${maxNameLength} characters.`);
+    }
+  }
 }

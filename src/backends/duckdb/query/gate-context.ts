@@ -5,8 +5,8 @@ import type { TableName } from '../../../core/route.ts';
 import { ArrowportError } from '../../../errors.ts';
 import type { DatabaseRules } from './database-rules.ts';
 import type { EditedSql } from './edited-sql.ts';
+import type { StatementGrowth } from './growth-scope.ts';
 import type { RelationSource } from './relation-source.ts';
-import type { StatementGrowth } from './statement-growth.ts';
 
 /** Whose statement it is, and what it may meet. */
 export interface GateContext {

@@ -3,10 +3,12 @@ import { ArrowportError } from '../../../errors.ts';
 import { admitChange } from './change-gate.ts';
 import { EditedSql } from './edited-sql.ts';
 import { type AdmittedStatement, type GateContext, severalStatements } from './gate-context.ts';
+import { boundGathered } from './gathered-values.ts';
+import { noGrowth, type StatementGrowth } from './growth-scope.ts';
 import { describeEngineError, positionOf, toQueryError } from './query-error.ts';
 import { admitSelect } from './select-gate.ts';
 import { readSqlTokens } from './sql-tokens.ts';
-import { judgeGrowth, noGrowth, type StatementGrowth } from './statement-growth.ts';
+import { judgeGrowth } from './statement-growth.ts';
 
 /** Bytes of the longest statement. */
 const maxSqlBytes = 4 * 1024 * 1024;
@@ -25,7 +27,9 @@ export async function admitStatement(sql: string, context: GateContext): Promise
   const tree = await parseSelect(sql, context.connection);
   if (tree !== null) {
     const edited = await admitSelect(sql, tree, context);
-    return { kind: 'query', sql: edited, explains: false, growth: growthOf(sql, tree, context) };
+    const growth = growthOf(sql, tree, context);
+    boundGathered(edited, growth.gathered);
+    return { kind: 'query', sql: edited, explains: false, growth };
   }
   const explained = explainedPart(sql);
   if (explained !== null) return admitExplain(sql, explained, context);
@@ -101,6 +105,8 @@ async function admitExplain(sql: string, start: number, context: GateContext): P
     });
   }
   const inner = await admitSelect(sql.slice(start), tree, hidingFiles(context));
+  const growth = growthOf(sql.slice(start), tree, context);
+  boundGathered(inner, growth.gathered);
   const edited = new EditedSql(sql);
   if (inner.text !== inner.original) {
     edited.replace(Buffer.byteLength(sql.slice(0, start)), Buffer.byteLength(sql), inner.text);
@@ -109,7 +115,7 @@ async function admitExplain(sql: string, start: number, context: GateContext): P
     kind: 'query',
     sql: edited,
     explains: true,
-    growth: growthOf(sql.slice(start), tree, context),
+    growth,
   };
 }
 

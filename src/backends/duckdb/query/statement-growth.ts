@@ -9,8 +9,17 @@ import {
   lambdaOf,
   literalBytes,
   namesColumns,
+  refuseLongNames,
   shownName,
 } from './expression-facts.ts';
+import { GatheredValues, isArraySubquery, isGathering, noteColumn, withCall } from './gathered-values.ts';
+import { fitsOneValue, fitsText } from './growth-limits.ts';
+import {
+  type GrowthRules,
+  noGrowth,
+  type GrowthScope as Scope,
+  type StatementGrowth,
+} from './growth-scope.ts';
 import { positionOf } from './query-error.ts';
 import { isNode, locationOf, type TreeNode } from './statement-tree.ts';
 import {
@@ -26,38 +35,13 @@ import {
   type ValueSize,
 } from './value-size.ts';
 
-/** Copies of the rows' values in one value that need no look while the statement runs. */
-const maxCopies = 16;
-/** The same of values that were gathered from many rows. */
-const maxGatheredCopies = 4;
-/** Bytes of the statement's own texts in a value of each row, and in one value for all. */
-const maxRowBytes = 4096;
-const maxConstantBytes = 65_536;
-/** Values that bounded calls make, in one value. */
-const maxMade = 4;
 /** Parts of the statement that aliases stand for: DuckDB writes them out wherever they are used. */
 const maxAliasParts = 10_000;
 const maxArrayElements = 16_384;
-const maxNameLength = 1024;
 
 /** Rows that DuckDB hands to a function at once. */
 const rowsAtOnce = 2048;
 const leastValueBytes = 64;
-
-export interface GrowthRules {
-  /** Whether a function (by its name in lower case) gives nothing but numbers, dates and the like. */
-  isFixedSize(name: string): boolean;
-}
-
-/** What a statement may take besides what DuckDB counts. */
-export interface StatementGrowth {
-  /** Bytes of the largest value that a function may make, where that is to be watched while the statement runs. */
-  readonly valueLimitBytes: number | null;
-  /** Whether the memory of the process is to be watched. */
-  readonly isHungry: boolean;
-}
-
-export const noGrowth: StatementGrowth = { valueLimitBytes: null, isHungry: false };
 
 /**
  * Judges a statement: how large the values of its functions may be, so that a call over as many rows as DuckDB takes
@@ -70,26 +54,22 @@ export function judgeGrowth(
   options: { readonly sql: string; readonly parameterBytes: number; readonly maxCallBytes: number | null },
 ): StatementGrowth {
   const { maxCallBytes } = options;
-  if (maxCallBytes === null) return { valueLimitBytes: null, isHungry: true };
+  if (maxCallBytes === null) return { ...noGrowth, isHungry: true };
   refuseDeep(tree);
-  const first = new GrowthReader(rules, options, false);
+  const first = new GrowthReader(rules, options, null);
   first.read(tree);
-  if (!first.needsBounds) return { valueLimitBytes: null, isHungry: first.isHungry };
-  const second = new GrowthReader(rules, options, true);
+  const gathered = first.values.repeated;
+  if (!first.needsBounds && gathered.size === 0) return { ...noGrowth, isHungry: first.isHungry };
+  const second = new GrowthReader(rules, options, gathered);
   second.read(tree);
+  if (second.values.repeated.size > 0) {
+    throw new ArrowportError(
+      'QUERY_FORBIDDEN',
+      'The statement repeats lists in a way that is not open here.',
+    );
+  }
   const share = maxCallBytes / rowsAtOnce / Math.max(1, second.boundedCalls);
-  return { valueLimitBytes: Math.max(leastValueBytes, Math.floor(share)), isHungry: true };
-}
-
-interface Scope {
-  /** The largest value of what the names of tables bring in. */
-  readonly source: ValueSize;
-  readonly aliases: ReadonlyMap<string, { readonly size: ValueSize; readonly parts: number }>;
-  readonly expressions: ReadonlyMap<string, ValueSize>;
-  /** Names of lambdas' arguments. */
-  readonly lambda: ReadonlyMap<string, ValueSize>;
-  /** Whether it is about an argument of a function that stands for a table. */
-  readonly inTable: boolean;
+  return { valueLimitBytes: Math.max(leastValueBytes, Math.floor(share)), isHungry: true, gathered };
 }
 
 class GrowthReader {
@@ -99,25 +79,35 @@ class GrowthReader {
   readonly #rules: GrowthRules;
   readonly #sql: string;
   readonly #parameter: ValueSize;
+  readonly values = new GatheredValues();
   readonly #bounded: boolean;
+  readonly #boundGathered: ReadonlySet<TreeNode>;
   #aliasParts = 0;
   #parts = 0;
 
   constructor(
     rules: GrowthRules,
     statement: { readonly sql: string; readonly parameterBytes: number },
-    bounded: boolean,
+    bounded: ReadonlySet<TreeNode> | null,
   ) {
     this.#rules = rules;
     this.#sql = statement.sql;
     this.#parameter = { ...fixedSize, bytes: statement.parameterBytes };
-    this.#bounded = bounded;
+    this.#bounded = bounded !== null;
+    this.#boundGathered = bounded ?? new Set();
   }
 
   read(tree: unknown): void {
     this.#size(
       tree,
-      { source: columnSize, aliases: new Map(), expressions: new Map(), lambda: new Map(), inTable: false },
+      {
+        source: columnSize,
+        aliases: new Map(),
+        expressions: new Map(),
+        lambda: new Map(),
+        inTable: false,
+        hasRows: false,
+      },
       '',
     );
   }
@@ -127,7 +117,7 @@ class GrowthReader {
     if (Array.isArray(node)) return largestSize(node.map((item) => this.#size(item, scope, parent)));
     if (!isNode(node)) return fixedSize;
     this.#parts += 1;
-    this.#checkNames(node);
+    refuseLongNames(node);
     switch (node['type']) {
       case 'SELECT_NODE':
         return this.#selectSize(node, this.#withExpressions(node, scope));
@@ -136,7 +126,14 @@ class GrowthReader {
       case 'RECURSIVE_CTE_NODE':
         return this.#recursionSize(node, this.#withExpressions(node, scope));
       case 'BASE_TABLE':
-        return scope.expressions.get(String(node['table_name']).toLowerCase()) ?? columnSize;
+        return this.#tableNameSize(node, scope);
+      case 'JOIN':
+      case 'EXPRESSION_LIST':
+        return this.values.repeat(this.#partSizes(node, { ...scope, hasRows: true }));
+      case 'PIVOT': {
+        const { source, ...rest } = node;
+        return largestSize([this.values.repeat(this.#size(source, scope, '')), this.#partSizes(rest, scope)]);
+      }
       case 'TABLE_FUNCTION':
         return this.#tableSize(node, scope);
       case 'VALUE_PARAMETER':
@@ -168,12 +165,19 @@ class GrowthReader {
         this.#partSizes(node, scope);
         return scope.source;
       case 'SUBQUERY': {
-        const size = this.#partSizes(node, scope);
+        const parts = this.#partSizes(node, scope);
+        const size = isArraySubquery(node) ? this.#gatheredSize(node, parts) : parts;
+        if (scope.hasRows) this.values.repeat(largestSize([size, scope.source]));
         return node['subquery_type'] === 'SCALAR' ? size : fixedSize;
       }
       default:
         return this.#partSizes(node, scope);
     }
+  }
+
+  #tableNameSize(node: TreeNode, scope: Scope): ValueSize {
+    const size = scope.expressions.get(String(node['table_name']).toLowerCase());
+    return size === undefined ? columnSize : this.values.use(size);
   }
 
   /** The largest of all parts. */
@@ -186,9 +190,9 @@ class GrowthReader {
     const call = isNode(node['function']) ? node['function'] : {};
     const children = Array.isArray(call['children']) ? (call['children'] as unknown[]) : [];
     const name = String(call['function_name']).toLowerCase();
-    this.#checkNames(call);
+    refuseLongNames(call);
     const sizes = children.map((child) => this.#size(child, { ...scope, inTable: true }, name));
-    return largestSize([sumSizes(sizes), columnSize]);
+    return this.values.repeat(largestSize([sumSizes(sizes), columnSize]));
   }
 
   #withExpressions(node: TreeNode, scope: Scope): Scope {
@@ -210,9 +214,12 @@ class GrowthReader {
     const found = this.#size(from, outer, '');
     const source = largestSize([found, outer.source]);
     const aliases = new Map(outer.aliases);
-    const scope = { ...outer, source, aliases, inTable: false };
+    const hasRows = outer.hasRows || !isNode(from) || from['type'] !== 'EMPTY';
+    const scope = { ...outer, source, aliases, inTable: false, hasRows };
     const sizes: ValueSize[] = [];
-    for (const item of Array.isArray(list) ? (list as unknown[]) : []) {
+    const items = Array.isArray(list) ? (list as unknown[]) : [];
+    for (const item of items) {
+      noteColumn(item);
       const before = this.#parts;
       const size = this.#size(item, scope, '');
       sizes.push(size);
@@ -220,6 +227,7 @@ class GrowthReader {
       if (typeof alias === 'string' && alias !== '')
         aliases.set(alias.toLowerCase(), { size, parts: this.#parts - before });
     }
+    this.values.select(node, items, sizes, source);
     for (const clause of Object.values(clauses)) this.#size(clause, scope, '');
     return largestSize(sizes);
   }
@@ -231,8 +239,8 @@ class GrowthReader {
     const first = this.#size(left, scope, '');
     const expressions = new Map(scope.expressions);
     expressions.set(String(name).toLowerCase(), { ...largestSize([first, columnSize]), gathered: true });
-    const next = this.#size(right, { ...scope, expressions }, '');
-    const size = largestSize([first, next]);
+    const next = this.#size(right, { ...scope, expressions, hasRows: true }, '');
+    const size = this.values.repeat(largestSize([first, next]));
     return { ...size, gathered: size.gathered && canGrow(next) };
   }
 
@@ -280,6 +288,11 @@ class GrowthReader {
     if (scope.lambda.size > 0) this.#checkInner(node, name, sizes);
     const growth = judgeCall({ name, children, sizes, parent, isWindow: node['class'] === 'WINDOW' });
     if (growth !== 'open' && 'refused' in growth) throw this.#refused(growth.refused, node);
+    if (isGathering(node, name, children)) {
+      if (growth !== 'open') this.#checkJoined(growth, node, name);
+      return this.#gatheredSize(node, growth === 'open' ? columnSize : growth);
+    }
+    if (node['class'] === 'WINDOW') this.values.repeat(sumSizes(sizes));
     const isGuarded = this.#bounded && isBounded(name) && (growth === 'open' || canJoin(sizes));
     if (isGuarded || growth === 'open')
       return this.#openSize(node, growth === 'open', sumSizes(sizes), scope);
@@ -290,12 +303,21 @@ class GrowthReader {
     return growth;
   }
 
+  /** An aggregate that gathers: its value is looked at where the statement repeats it. */
+  #gatheredSize(node: TreeNode, size: ValueSize): ValueSize {
+    if (this.#boundGathered.has(node)) {
+      this.boundedCalls += 1 / 4;
+      return columnSize;
+    }
+    return { ...size, gathered: true, collected: withCall(size.collected, node) };
+  }
+
   /** A call whose size shows when it runs. */
   #openSize(node: TreeNode, isOpen: boolean, given: ValueSize, scope: Scope): ValueSize {
     this.needsBounds = true;
     if (!this.#bounded) return columnSize;
     const name = String(node['function_name']).toLowerCase();
-    if (given.bytes > (given.copies + given.made > 0 ? maxRowBytes : maxConstantBytes)) {
+    if (!fitsText(given)) {
       throw new ArrowportError(
         'RESULT_TOO_LARGE',
         `${shownName(name)} would put a text or parameter of ${given.bytes} bytes into the values of each row (query.max_call_bytes).`,
@@ -323,12 +345,7 @@ class GrowthReader {
   }
 
   #checkJoined(size: ValueSize, node: TreeNode, name: string): void {
-    const perRow = size.copies + size.made + size.elements > 0;
-    const fits =
-      size.copies + size.elements <= (size.gathered ? maxGatheredCopies : maxCopies) &&
-      size.made <= maxMade &&
-      size.bytes <= (perRow ? maxRowBytes : maxConstantBytes);
-    if (fits) return;
+    if (fitsOneValue(size)) return;
     this.needsBounds = true;
     if (this.#bounded)
       throw this.#refused(`${shownName(name)} puts too many copies of values into one.`, node);
@@ -379,22 +396,5 @@ class GrowthReader {
     const location = locationOf(node);
     const details = location === null ? {} : { position: positionOf(this.#sql, location) };
     return new ArrowportError('QUERY_FORBIDDEN', text, { details });
-  }
-
-  #checkNames(node: TreeNode): void {
-    for (const key of [
-      'table_name',
-      'function_name',
-      'schema',
-      'schema_name',
-      'catalog_name',
-      'column_names',
-    ]) {
-      const value = node[key];
-      const names: unknown[] = Array.isArray(value) ? value : [value];
-      if (names.some((name) => typeof name === 'string' && name.length > maxNameLength)) {
-        throw new ArrowportError('QUERY_INVALID', `A name is longer than ${maxNameLength} characters.`);
-      }
-    }
   }
 }

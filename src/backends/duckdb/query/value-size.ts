@@ -17,6 +17,8 @@ export interface ValueSize {
   readonly bytes: number;
   /** Whether an aggregate gathered values of many rows in it. */
   readonly gathered: boolean;
+  /** The calls of the aggregates that did. */
+  readonly collected: readonly TreeNode[];
 }
 
 /** Names of types whose values are of a few bytes. */
@@ -31,6 +33,7 @@ export const fixedSize: ValueSize = {
   made: 0,
   bytes: 0,
   gathered: false,
+  collected: [],
 };
 export const columnSize: ValueSize = { ...fixedSize, copies: 1 };
 export const madeSize: ValueSize = { ...fixedSize, made: 1 };
@@ -55,6 +58,7 @@ export function timesSize(size: ValueSize, times: number): ValueSize {
     made: size.made * times,
     bytes: size.bytes * times,
     gathered: size.gathered,
+    collected: size.collected,
   };
 }
 
@@ -78,9 +82,15 @@ function combine(sizes: readonly ValueSize[], join: (one: number, other: number)
       made: join(sum.made, size.made),
       bytes: join(sum.bytes, size.bytes),
       gathered: sum.gathered || size.gathered,
+      collected: union(sum.collected, size.collected),
     };
   }
   return sum;
+}
+
+function union(one: readonly TreeNode[], other: readonly TreeNode[]): readonly TreeNode[] {
+  if (one.length === 0) return other;
+  return other.length === 0 || one === other ? one : [...new Set([...one, ...other])];
 }
 
 /** The text of a constant; null where an expression is none. */

@@ -1,0 +1,21 @@
+import type { ValueSize } from './value-size.ts';
+
+/** Copies of the rows' values in one value that need no look while the statement runs. */
+const maxCopies = 16;
+/** The same of values that were gathered from many rows. */
+const maxGatheredCopies = 4;
+/** Bytes of the statement's own texts in a value of each row, and in one value for all. */
+const maxRowBytes = 4096;
+const maxConstantBytes = 65_536;
+/** Values that bounded calls make, in one value. */
+const maxMade = 4;
+/** Whether the statement's own texts in a value are few enough. */
+export function fitsText({ copies, made, elements, bytes }: ValueSize): boolean {
+  return bytes <= (copies + made + elements > 0 ? maxRowBytes : maxConstantBytes);
+}
+
+/** Whether a value of this size needs no look while the statement runs. */
+export function fitsOneValue(size: ValueSize): boolean {
+  const { copies, elements, made, gathered } = size;
+  return copies + elements <= (gathered ? maxGatheredCopies : maxCopies) && made <= maxMade && fitsText(size);
+}
