@@ -94,6 +94,10 @@ const ordinary: readonly (readonly [sql: string, first: unknown])[] = [
     '[0, 1, 2]2',
   ],
   ['SELECT len(ARRAY(SELECT j FROM range(9) u(j) WHERE j < i)) FROM numbers WHERE i = 4', 4],
+  [
+    "SELECT len(l) FROM (SELECT list(i) AS l FROM range(3) t(i) HAVING max(i)::VARCHAR LIKE '%2%' AND 'a' || max(i) = 'a2') a, numbers LIMIT 1",
+    3,
+  ],
   ['SELECT h[3] FROM (SELECT histogram(i) AS h FROM numbers) a, numbers LIMIT 1', 1],
   [
     "SELECT (SELECT string_agg(name, ',' ORDER BY i) FROM numbers u WHERE u.i < n.i) FROM numbers n WHERE i = 3",

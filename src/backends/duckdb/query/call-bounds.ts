@@ -7,6 +7,8 @@ import type { QueryConnection } from './query-connection.ts';
 const variable = 'arrowport_value_bytes';
 /** The schema of the in-memory catalog whose macros stand in front of DuckDB's functions of the same names. */
 const schema = '_arrowport_bounds';
+/** The schema of those that look at what aggregates gathered. */
+const gatheredSchema = '_arrowport_gathered';
 
 const valueBytes = `getvariable('${variable}')::HUGEINT`;
 /** Characters times characters that functions may compare which look at every pair. */
@@ -168,14 +170,15 @@ async function makeMacros(connection: DuckDBConnection): Promise<void> {
     }
   }
   await connection.run(`CREATE SCHEMA IF NOT EXISTS memory.${schema}`);
+  await connection.run(`CREATE SCHEMA IF NOT EXISTS memory.${gatheredSchema}`);
   for (const [name, refused] of gatheredChecks) {
     await connection.run(
-      `CREATE OR REPLACE MACRO memory.${schema}.${name}(v) AS ${gatheredMacro(refused, 'v')}`,
+      `CREATE OR REPLACE MACRO memory.${gatheredSchema}.${name}(v) AS ${gatheredMacro(refused, 'v')}`,
     );
   }
   const array = gatheredMacro(`len(p)::HUGEINT > ${elements}`, 'p');
   await connection.run(
-    `CREATE OR REPLACE MACRO memory.${schema}.${gatheredMacros.array}(v) AS list_transform([v], lambda p: ${array})[1]`,
+    `CREATE OR REPLACE MACRO memory.${gatheredSchema}.${gatheredMacros.array}(v) AS list_transform([v], lambda p: ${array})[1]`,
   );
   for (const [name, overloads] of macros) {
     const made = `CREATE OR REPLACE MACRO memory.${schema}.${quoteIdentifier(name)} ${[...new Set(overloads)].join(', ')}`;
@@ -188,9 +191,10 @@ export async function layBounds(
   { connection, database, rules }: QueryConnection,
   own: string,
   valueLimitBytes: number,
+  boundsCalls: boolean,
 ): Promise<void> {
   await ensureBounds(database.database);
-  const path = `${quoteIdentifier(rules.catalog)}.${quoteIdentifier(own)},memory.${schema}`;
+  const path = `${quoteIdentifier(rules.catalog)}.${quoteIdentifier(own)}${boundsCalls ? `,memory.${schema}` : ''},memory.${gatheredSchema}`;
   await connection.run(`SET VARIABLE ${variable} = ${valueLimitBytes}`);
   await connection.run(`SET SESSION search_path = ${quoteText(path)}`);
 }

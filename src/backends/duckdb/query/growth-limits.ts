@@ -19,3 +19,9 @@ export function fitsOneValue(size: ValueSize): boolean {
   const { copies, elements, made, gathered } = size;
   return copies + elements <= (gathered ? maxGatheredCopies : maxCopies) && made <= maxMade && fitsText(size);
 }
+
+/** Whether a call goes through a list that may be long. */
+export function searchesLong(name: string, sizes: readonly ValueSize[]): boolean {
+  if (!/^(list_|array_|len$|contains$|unnest$|flatten$|string_split|str_split)/.test(name)) return false;
+  return sizes.some((size) => size.elements === 0 && (size.gathered || size.made > 0));
+}

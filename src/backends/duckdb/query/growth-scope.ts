@@ -11,6 +11,8 @@ export interface GrowthRules {
 export interface StatementGrowth {
   /** Bytes of the largest value that a function may make, where that is to be watched while the statement runs. */
   readonly valueLimitBytes: number | null;
+  /** Whether that counts for calls of functions, and not only for what aggregates gather. */
+  readonly boundsCalls: boolean;
   /** Whether the memory of the process is to be watched. */
   readonly isHungry: boolean;
   /** Calls of aggregates whose values are to be looked at, since the statement repeats them. */
@@ -18,7 +20,12 @@ export interface StatementGrowth {
 }
 
 /** Of a statement that takes nothing besides. */
-export const noGrowth: StatementGrowth = { valueLimitBytes: null, isHungry: false, gathered: new Set() };
+export const noGrowth: StatementGrowth = {
+  valueLimitBytes: null,
+  boundsCalls: false,
+  isHungry: false,
+  gathered: new Set(),
+};
 
 /** What the parts of an expression know of what is around them. */
 export interface GrowthScope {

@@ -13,7 +13,7 @@ import {
   shownName,
 } from './expression-facts.ts';
 import { GatheredValues, isArraySubquery, isGathering, noteColumn, withCall } from './gathered-values.ts';
-import { fitsOneValue, fitsText } from './growth-limits.ts';
+import { fitsOneValue, fitsText, searchesLong } from './growth-limits.ts';
 import {
   type GrowthRules,
   noGrowth,
@@ -56,20 +56,25 @@ export function judgeGrowth(
   const { maxCallBytes } = options;
   if (maxCallBytes === null) return { ...noGrowth, isHungry: true };
   refuseDeep(tree);
-  const first = new GrowthReader(rules, options, null);
+  const first = new GrowthReader(rules, options, false);
   first.read(tree);
   const gathered = first.values.repeated;
   if (!first.needsBounds && gathered.size === 0) return { ...noGrowth, isHungry: first.isHungry };
-  const second = new GrowthReader(rules, options, gathered);
+  const second = new GrowthReader(rules, options, first.needsBounds, gathered);
   second.read(tree);
-  if (second.values.repeated.size > 0) {
+  if (second.values.repeated.size > 0 || second.needsBounds !== first.needsBounds) {
     throw new ArrowportError(
       'QUERY_FORBIDDEN',
       'The statement repeats lists in a way that is not open here.',
     );
   }
   const share = maxCallBytes / rowsAtOnce / Math.max(1, second.boundedCalls);
-  return { valueLimitBytes: Math.max(leastValueBytes, Math.floor(share)), isHungry: true, gathered };
+  return {
+    valueLimitBytes: Math.max(leastValueBytes, Math.floor(share)),
+    isHungry: true,
+    gathered,
+    boundsCalls: first.needsBounds,
+  };
 }
 
 class GrowthReader {
@@ -88,13 +93,14 @@ class GrowthReader {
   constructor(
     rules: GrowthRules,
     statement: { readonly sql: string; readonly parameterBytes: number },
-    bounded: ReadonlySet<TreeNode> | null,
+    bounded: boolean,
+    gathered: ReadonlySet<TreeNode> = new Set(),
   ) {
     this.#rules = rules;
     this.#sql = statement.sql;
     this.#parameter = { ...fixedSize, bytes: statement.parameterBytes };
-    this.#bounded = bounded !== null;
-    this.#boundGathered = bounded ?? new Set();
+    this.#bounded = bounded;
+    this.#boundGathered = gathered;
   }
 
   read(tree: unknown): void {
@@ -126,7 +132,7 @@ class GrowthReader {
       case 'RECURSIVE_CTE_NODE':
         return this.#recursionSize(node, this.#withExpressions(node, scope));
       case 'BASE_TABLE':
-        return this.#tableNameSize(node, scope);
+        return this.values.use(scope.expressions.get(String(node['table_name']).toLowerCase()) ?? columnSize);
       case 'JOIN':
       case 'EXPRESSION_LIST':
         return this.values.repeat(this.#partSizes(node, { ...scope, hasRows: true }));
@@ -173,11 +179,6 @@ class GrowthReader {
       default:
         return this.#partSizes(node, scope);
     }
-  }
-
-  #tableNameSize(node: TreeNode, scope: Scope): ValueSize {
-    const size = scope.expressions.get(String(node['table_name']).toLowerCase());
-    return size === undefined ? columnSize : this.values.use(size);
   }
 
   /** The largest of all parts. */
@@ -387,9 +388,8 @@ class GrowthReader {
 
   /** A search through one list for each element of another: where both may be long, it is not known when it ends. */
   #checkInner(node: TreeNode, name: string, sizes: readonly ValueSize[]): void {
-    if (!/^(list_|array_|len$|contains$|unnest$|flatten$|string_split|str_split)/.test(name)) return;
-    const isLong = sizes.some((size) => size.elements === 0 && (size.gathered || size.made > 0));
-    if (isLong) throw this.#refused(`${name}() is not called on long lists inside of a lambda here.`, node);
+    if (searchesLong(name, sizes))
+      throw this.#refused(`${name}() is not called on long lists inside of a lambda here.`, node);
   }
 
   #refused(text: string, node: TreeNode): ArrowportError {

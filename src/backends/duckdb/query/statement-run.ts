@@ -81,11 +81,11 @@ export async function openStatement(
     guard.watch(found.connection);
     const gate = { ...gateContext(found, parameters, context, parts), onEnd: cleanUps.push.bind(cleanUps) };
     const admitted = await guard.run(() => admitStatement(sql, gate));
-    const { valueLimitBytes, isHungry } = admitted.growth;
+    const { valueLimitBytes, boundsCalls, isHungry } = admitted.growth;
     if (isHungry) cleanUps.push(parts.memory.watch(guard));
     if (valueLimitBytes !== null) {
       isBounded = true;
-      await guard.run(() => layBounds(found, found.schema, valueLimitBytes));
+      await guard.run(() => layBounds(found, found.schema, valueLimitBytes, boundsCalls));
     }
     scene = { sql, showsNames, locate: admitted.sql.locate };
     const prepared = await parts.engineCalls.run(
