@@ -8,6 +8,9 @@ export const commitReserveBytes = 64 * 1024 * 1024;
 const raisedMs = 50;
 /** How long after memory ran out they may not. */
 const strictMs = 30_000;
+/** How far above its base the limit is raised while it cannot be lowered, in multiples of what a COMMIT finds free. */
+const mostReserves = 4;
+const lowerAgainMs = 1000;
 
 /**
  * Commits, one at a time, with memory of their own. A COMMIT that runs out of memory takes its rows out of the table
@@ -25,6 +28,8 @@ export class CommitLane {
   #setting: Promise<unknown> = Promise.resolve();
   #isInvalidated = false;
   #lowerAt = 0;
+  #lowersAgain = false;
+  #closed = false;
   #strictUntil = Number.NEGATIVE_INFINITY;
 
   /** `limit` in bytes is the one that is set already, and none goes beyond `ceiling`. */
@@ -47,6 +52,11 @@ export class CommitLane {
     }
   }
 
+  /** The limit is let be from now on. */
+  close(): void {
+    this.#closed = true;
+  }
+
   /** Says that some load ran out of memory: what is kept for COMMITs is kept from INSERTs at every moment now. */
   noteShortage(): void {
     this.#strictUntil = performance.now() + strictMs;
@@ -62,7 +72,8 @@ export class CommitLane {
       try {
         return await this.#commit(commit);
       } finally {
-        await this.#lowerWhenDue();
+        const now = performance.now();
+        if (now >= this.#lowerAt || now < this.#strictUntil) await this.#endRaise();
       }
     });
     this.#last = result.catch(() => undefined);
@@ -85,19 +96,33 @@ export class CommitLane {
     if (this.#reserve === 0) this.#lowerAt = performance.now() + raisedMs;
     this.#reserve = reserve;
     // Where the limit could not be lowered the last time, INSERTs have filled it.
-    const wanted = Math.min(Math.max(this.#base, this.#limit) + reserve, this.#ceiling);
-    await this.#set(() => wanted).catch(() => undefined);
+    const most = Math.min(this.#base + mostReserves * reserve, this.#ceiling);
+    const wanted = Math.min(Math.max(this.#base, this.#limit) + reserve, most);
+    await this.#set(() => Math.max(wanted, this.#limit)).catch(() => undefined);
     void sleep(raisedMs, undefined, { ref: false }).then(() => {
-      this.#last = this.#last.then(() => this.#lowerWhenDue());
+      this.#last = this.#last.then(() => this.#endRaise());
     });
   }
 
-  /** What cannot be put away yet stays until the next COMMIT. */
-  async #lowerWhenDue(): Promise<void> {
-    const now = performance.now();
-    if (this.#reserve === 0 || (now < this.#lowerAt && now > this.#strictUntil)) return;
+  async #endRaise(): Promise<void> {
+    if (this.#reserve === 0) return;
     this.#reserve = 0;
-    await this.#set(() => this.#base).catch(() => undefined);
+    await this.#lower();
+  }
+
+  /** What cannot be put away yet is tried again. */
+  async #lower(): Promise<void> {
+    try {
+      await this.#set(() => this.#base);
+    } catch {
+      if (this.#lowersAgain) return;
+      this.#lowersAgain = true;
+      void sleep(lowerAgainMs, undefined, { ref: false }).then(() => {
+        this.#lowersAgain = false;
+        if (!this.#closed)
+          this.#last = this.#last.then(() => (this.#reserve === 0 ? this.#lower() : undefined));
+      });
+    }
   }
 
   #set(wanted: () => number): Promise<void> {

@@ -84,6 +84,7 @@ export class MemoryGovernor {
   }
 
   close(): void {
+    this.#lane.close();
     clearTimeout(this.#resting);
     clearTimeout(this.#lowering);
   }

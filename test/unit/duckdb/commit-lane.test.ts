@@ -46,6 +46,23 @@ test('a limit that is changed beside a commit holds behind it', async () => {
   assert.deepEqual(limits, [130, 150, 120]);
 });
 
+test('a limit that cannot go down at once does so later, and is not raised without end meanwhile', async () => {
+  const limits: number[] = [];
+  let isFull = true;
+  const lane = new CommitLane(100, 1000, async (bytes) => {
+    if (isFull && bytes < (limits.at(-1) ?? 100)) throw new Error('could not free up enough memory');
+    limits.push(bytes);
+  });
+  lane.noteShortage();
+  for (let count = 0; count < 10; count += 1) await lane.run(30, async () => undefined);
+  assert.deepEqual(limits, [130, 160, 190, 220]);
+  isFull = false;
+  for (const end = performance.now() + 10_000; limits.at(-1) !== 100 && performance.now() < end; )
+    await sleep(20);
+  assert.equal(limits.at(-1), 100);
+  lane.close();
+});
+
 test('behind a commit that made DuckDB give the database up, none is tried: they surely did not happen', async () => {
   const { lane } = createLane();
   const first = lane.run(30, async () => {
