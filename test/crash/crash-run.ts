@@ -1,4 +1,6 @@
-import { existsSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DeltaServer, startDeltaServer } from '../integration/delta-doors/delta-server.ts';
 import type { CleanupOwner } from '../support/temp-folder.ts';
@@ -104,7 +106,13 @@ class Epoch {
       await dieAtStart(server, random.int(20, 900));
       this.#report.startKills += 1;
     }
-    await patiently(() => server.restart());
+    await patiently(() => server.restart()).catch((error: unknown) => {
+      const kept = mkdtempSync(join(tmpdir(), 'arrowport-crashed-'));
+      cpSync(server.folder, kept, { recursive: true });
+      throw new Error(`${this.#where()}: the server does not start again; its folder is kept as ${kept}`, {
+        cause: error,
+      });
+    });
   }
 
   /** Sends a lane's loads, one after another, until the kill. Those that were not acknowledged come first. */
