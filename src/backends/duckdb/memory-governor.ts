@@ -8,7 +8,7 @@ const rowGroupRows = 122_880;
 /** A row group's memory in multiples of its Arrow bytes: while it is built, analysed and written. */
 const workingFactor = 2;
 const shareOfMachine = 0.8;
-const raiseFactor = 4;
+const raiseFactor = 2;
 const restAfterMs = 2_000;
 const retryRestMs = 5_000;
 /** Loads that run out of memory within this time are one squeeze, and raise the floor once. */
@@ -100,7 +100,7 @@ export class MemoryGovernor {
     this.#lowering = setTimeout(() => {
       this.#lowering = undefined;
       this.#floor = Math.max(Math.floor(this.#floor / raiseFactor), this.#rest);
-      if (this.#floor > this.#rest) this.#lowerLater();
+      if (this.#floor > this.#rest) this.#lowerLater(retryRestMs);
       void this.#adjust(true).catch(() => undefined);
     }, afterMs);
     this.#lowering.unref();
