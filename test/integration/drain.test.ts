@@ -103,7 +103,7 @@ print(json.dumps({"late": late, "cut": cut}))`,
     );
     assert.match(late, /^FlightUnavailableError .*SHUTTING_DOWN/);
     assert.match(cut, /^FlightUnavailableError .*SHUTTING_DOWN/);
-    assert.equal(await server.stop(), 0);
+    assert.equal(await server.ended(), 0);
     assert.deepEqual(
       await queryFile(server, "select count(*) from duckdb_tables() where table_name in ('s', 't')"),
       [[0]],

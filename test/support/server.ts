@@ -40,6 +40,8 @@ export interface TestServer {
   text(): string;
   /** Ends it with SIGTERM and returns the exit code; rejects when it has not ended within 20 s. */
   stop(): Promise<number | null>;
+  /** Waits for one that has had its signal and returns the exit code; rejects as `stop` does. */
+  ended(): Promise<number | null>;
   /** Ends it with SIGKILL, as a crash would. */
   kill(): Promise<void>;
   /** Starts it again on the same folder, after `stop` or `kill`; the port is a new one. */
@@ -92,6 +94,7 @@ export async function startServer(owner: CleanupOwner, options: TestServerOption
     logs: () => lines,
     text: () => printed.join('\n'),
     stop: () => end(running.child, 'SIGTERM'),
+    ended: () => end(running.child),
     kill: async () => {
       await end(running.child, 'SIGKILL');
     },
@@ -191,10 +194,10 @@ function isRunning(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null;
 }
 
-async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
+async function end(child: ChildProcess, signal?: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
   if (!isRunning(child)) return child.exitCode;
   const closed = once(child, 'close', { signal: AbortSignal.timeout(stopPatienceMs) });
-  child.kill(signal);
+  if (signal !== undefined) child.kill(signal);
   await closed;
   return child.exitCode;
 }
