@@ -163,6 +163,21 @@ def conflict():
     finally:
         other.close()
 step('conflict', conflict)
+def aborted():
+    failed = dbapi.connect(url)
+    cursor = failed.cursor()
+    cursor.execute('insert into t values (99)')
+    try:
+        cursor.execute("insert into t select cast(s as integer) from (values ('x')) v(s)")
+    except Exception:
+        pass
+    try:
+        failed.commit()
+    finally:
+        cursor.close()
+        failed.close()
+step('aborted', aborted)
+step('nothing of it', lambda: query(outside, 'select count(*) from t where x = 99'))
 inside.close(); outside.close()
 `,
   );
@@ -174,6 +189,8 @@ inside.close(); outside.close()
   assert.deepEqual(steps.value('next snapshot'), [[2]]);
   assert.deepEqual(steps.value('closed'), [[2]]);
   assert.match(steps.failure('conflict'), /COMMIT_CONFLICT: /);
+  assert.match(steps.failure('aborted'), /QUERY_INVALID: A statement of the transaction has failed/);
+  assert.deepEqual(steps.value('nothing of it'), [[0]]);
 });
 
 test('adbc_ingest creates, appends, replaces, and refuses by its mode', { skip }, async (t) => {

@@ -65,6 +65,12 @@ const rules: readonly Rule[] = [
     code: 'COMMIT_CONFLICT',
     text: 'Another transaction changed the same rows or the same table.',
   },
+  {
+    type: /^TransactionContext$/,
+    message: /transaction is aborted/,
+    code: 'QUERY_INVALID',
+    text: 'A statement of the transaction has failed, so that nothing of it can be committed: roll it back.',
+  },
   { type: /^Out of Memory$/, code: 'OVERLOADED', text: 'DuckDB has no memory left for this query.' },
   { type: /^IO$/, code: 'BACKEND_UNAVAILABLE', text: 'The database cannot read or write its files.' },
   { type: /^(FATAL|INTERNAL)$/i, code: 'INTERNAL', text: 'The database failed on this query.' },

@@ -94,7 +94,8 @@ export class DuckDbSession implements QuerySession {
   async commit(): Promise<void> {
     this.#refuseWithoutTransaction();
     try {
-      await this.#command('COMMIT');
+      // DuckDB answers the COMMIT of a transaction that a failed statement has aborted with a silent ROLLBACK.
+      await this.#command('SELECT 1', 'COMMIT');
     } catch (thrown) {
       await this.#command('ROLLBACK').catch(() => undefined);
       this.#inTransaction = false;
@@ -267,15 +268,17 @@ export class DuckDbSession implements QuerySession {
     };
   }
 
-  /** Runs a statement of the session's own. */
-  async #command(sql: string): Promise<unknown[][]> {
+  /** Runs statements of the session's own, nothing of the client's between them; answers the rows of the last. */
+  async #command(...statements: readonly string[]): Promise<unknown[][]> {
     const own = await this.#takeOwn();
     const end = await this.#takeTurn({ stop: () => undefined });
     try {
-      return (await own.connection.runAndReadAll(sql)).getRows();
+      let rows: unknown[][] = [];
+      for (const sql of statements) rows = (await own.connection.runAndReadAll(sql)).getRows();
+      return rows;
     } catch (thrown) {
       this.#options.parts.host.noteFailure(plainMessage(thrown));
-      throw toQueryError(thrown, { sql });
+      throw toQueryError(thrown, { sql: '' });
     } finally {
       end();
     }
