@@ -54,6 +54,13 @@ export function declaredBytes({ header, body }: IpcMessage): number {
   return bytes;
 }
 
+/** The same of each buffer. Throws IPC_MALFORMED. */
+export function declaredLengths({ header, body }: IpcMessage): number[] {
+  return header.buffers.map(({ offset, length }) =>
+    header.codec === null ? length : readPiece(body, offset, length).length,
+  );
+}
+
 function readDeclared(body: Uint8Array, offset: number): number {
   const view = new DataView(body.buffer, body.byteOffset + offset, PREFIX_BYTES);
   return view.getInt32(4, true) * 4294967296 + view.getUint32(0, true);

@@ -5,6 +5,7 @@ import type { LoadRequest } from '../../core/backend.ts';
 import type { IpcLimits, IpcMessage } from '../../core/ipc-message.ts';
 import { ArrowportError } from '../../errors.ts';
 import { refuseInexact } from './exact-values.ts';
+import { refusePartValues } from './whole-values.ts';
 
 /** Looks through the messages of one stream before their bytes go to the worker as they are. */
 export interface MessageChecker {
@@ -43,9 +44,12 @@ class StreamChecker implements MessageChecker {
     refuseStrayBuffers(message);
     if (message.kind === 'dictionary-batch') {
       await this.#dictionaries.apply({ ...message, release: () => {} });
+      const values = this.#dictionaries.find(message.id);
+      if (values !== undefined) refusePartValues(message, [values.field]);
       return [];
     }
     const arrays = await decodeBatch(message, this.#request.schema.fields, this.#dictionaries, this.#limits);
+    refusePartValues(message, this.#request.schema.fields);
     refuseInexact(arrays, this.#partitionBy);
     this.#request.onBatchDecoded?.(countBytes(arrays));
     return arrays;

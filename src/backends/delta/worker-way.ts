@@ -8,6 +8,7 @@ import { frameMessage } from './ipc-framing.ts';
 import type { LoadWay } from './load-way.ts';
 import { createMessageChecker, type MessageChecker } from './message-checker.ts';
 import type { ArenaShare } from './shared-arena.ts';
+import { streamSchema } from './stream-schema.ts';
 import type { WireObject } from './wire-values.ts';
 import type { LoadStream } from './worker-client.ts';
 import { createWorkerShare, type WorkerShare } from './worker-share.ts';
@@ -186,6 +187,6 @@ export class WorkerWay implements LoadWay {
   async #begin(): Promise<void> {
     if (this.#begun) return;
     this.#begun = true;
-    await this.#stream.send(frameMessage(this.#request.schemaMetadata, null));
+    await this.#stream.send(frameMessage(streamSchema(this.#request), null));
   }
 }
