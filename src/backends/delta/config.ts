@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { findPropertyProblem } from './table-properties.ts';
 
 /** Options of the Delta backend. */
 export const deltaOptions = {
@@ -88,6 +89,13 @@ export const deltaRouteSchema = z.strictObject({
   }),
   table_properties: z
     .record(z.string().min(1), z.union([z.string(), z.boolean(), z.number()]).transform(String))
+    .superRefine((properties, context) => {
+      for (const [name, value] of Object.entries(properties)) {
+        const problem = findPropertyProblem(name, value);
+        if (problem === undefined) continue;
+        context.addIssue({ code: 'custom', message: `${name} ${problem}`, path: [name] });
+      }
+    })
     .default({})
     .meta({
       description: 'Delta table properties set when the table is created, e.g. `delta.appendOnly: true`.',

@@ -46,15 +46,9 @@ const kindTable: Record<WorkerErrorKind, KindRow> = {
   version_not_found: { code: 'VERSION_NOT_FOUND', message: null },
   schema: { code: 'SCHEMA_MISMATCH', message: 'The data does not fit the Delta table; nothing was written.' },
   type: { code: 'TYPE_UNSUPPORTED', message: null },
-  constraint: {
-    code: 'SCHEMA_MISMATCH',
-    message: 'Rows break a constraint of the Delta table; nothing was written.',
-  },
+  constraint: { code: 'SCHEMA_MISMATCH', message: null },
   malformed: { code: 'IPC_MALFORMED', message: null },
-  predicate: {
-    code: 'OPTION_INVALID',
-    message: 'The SQL expression does not parse, or names columns that the table does not have.',
-  },
+  predicate: { code: 'OPTION_INVALID', message: null },
   storage_unavailable: {
     code: 'BACKEND_UNAVAILABLE',
     message: "The Delta table's storage does not answer; nothing was written.",

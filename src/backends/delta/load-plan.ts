@@ -6,6 +6,7 @@ import type { DeltaField } from './delta-schema.ts';
 import { checkPredicate } from './predicate.ts';
 import { columnsOf, matchSchema, type SchemaMatch } from './schema-match.ts';
 import { statisticsProperties } from './skipping.ts';
+import { normalizeProperties } from './table-properties.ts';
 import { type TableState, takesReadyFiles } from './table-state.ts';
 import type { WireObject } from './wire-values.ts';
 
@@ -224,7 +225,7 @@ function tableProperties(delta: DeltaRouteOptions, settings: LoadSettings): Reco
     'delta.deletedFileRetentionDuration': `interval ${settings.versionRetentionHours} hours`,
     'delta.setTransactionRetentionDuration': `interval ${settings.keyRetentionHours} hours`,
     ...(settings.enableCdc ? { 'delta.enableChangeDataFeed': 'true' } : {}),
-    ...delta.tableProperties,
+    ...normalizeProperties(delta.tableProperties),
   };
 }
 

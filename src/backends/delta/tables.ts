@@ -21,6 +21,7 @@ import type { DeltaStruct } from './delta-schema.ts';
 import type { LoadSettings } from './load-plan.ts';
 import type { TableRoot } from './locations.ts';
 import { checkPredicate } from './predicate.ts';
+import { findPropertyProblem, normalizeProperties } from './table-properties.ts';
 import { parseDeltaSchema } from './table-state.ts';
 import {
   isWireObject,
@@ -167,7 +168,12 @@ class WorkerClientTables implements WorkerTables {
     properties: Readonly<Record<string, string>>,
     context: DeltaCallContext,
   ) {
-    const result = await this.#call('properties', table, { properties }, context);
+    for (const [name, value] of Object.entries(properties)) {
+      const problem = findPropertyProblem(name, value);
+      if (problem !== undefined) throw new ArrowportError('OPTION_INVALID', `${name} ${problem}.`);
+    }
+    const normal = normalizeProperties(properties);
+    const result = await this.#call('properties', table, { properties: normal }, context);
     return { version: readNumber(result, 'version'), properties: readTextMap(result, 'properties') };
   }
 

@@ -97,6 +97,9 @@ describe('every verb', { skip: skipWithoutPython }, () => {
       const vacuumed = await run('vacuum', { retention_hours: 0, force: true, dry_run: false });
       assert.equal(vacuumed['deleted'], (vacuumed['files'] as string[]).length);
       assert.ok(Number(vacuumed['deleted']) > 0);
+      const again = { retention_hours: 0, force: true, dry_run: false };
+      assert.deepEqual(await run('vacuum', again), { files: [], deleted: 0, dry_run: false });
+      assert.deepEqual((await run('vacuum', { retention_hours: Number.MAX_SAFE_INTEGER }))['files'], []);
       assert.deepEqual(await askTable(server.tablePath(table), 'answer = len(rows)'), 300);
     });
 
@@ -122,6 +125,23 @@ describe('every verb', { skip: skipWithoutPython }, () => {
         ['delete', table, {}, 'OPTION_INVALID'],
         ['delete', table, { predicate: 'id = = 1' }, 'OPTION_INVALID'],
         ['delete', table, { predicate: 'id in (select 1)' }, 'OPTION_INVALID'],
+        // What the engine would take for every row, and what it gives up on once it meets rows.
+        ...[
+          '1',
+          "'x'",
+          'id',
+          'nothing = 1',
+          'id = 1e400',
+          "id < date '2026-01-01'",
+          'id = (1, 2)',
+          'part.x = 1',
+          'id / 0 = 1',
+        ].map((predicate) => ['delete', table, { predicate }, 'OPTION_INVALID'] as const),
+        ['update', table, { updates: { v: '1' }, predicate: '1' }, 'OPTION_INVALID'],
+        ['update', table, { updates: { v: "'x'" } }, 'OPTION_INVALID'],
+        ['vacuum', table, { retention_hours: 1.5 }, 'OPTION_INVALID'],
+        ['properties', table, { properties: { 'delta.checkpointInterval': 'often' } }, 'OPTION_INVALID'],
+        ['properties', table, { properties: { 'delta.minReaderVersion': '3' } }, 'OPTION_INVALID'],
         ['delete', 'nowhere', { predicate: 'true' }, 'TABLE_NOT_FOUND'],
         ['update', table, { updates: {} }, 'OPTION_INVALID'],
         ['update', table, { updates: { nothing: '1' } }, 'OPTION_INVALID'],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from deltalake import CommitProperties, DeltaTable
 
 from .aftercare import Aftercare, after_commit
 from .commits import NO_HOOKS, CommitPlan, commit_with_retries
-from .errors import WorkerError, classify_expression
+from .errors import WorkerError, classify
+from .expressions import check_condition, classify_expression
 from .merges import quoted
 from .parquet import writer_properties
 from .requests import Arguments, Context
@@ -19,6 +21,7 @@ def delete(context: Context) -> dict[str, Any]:
     predicate = context.args.text("predicate")
 
     def run(table: DeltaTable, properties: CommitProperties) -> dict[str, Any]:
+        check_condition(table, "predicate", predicate)
         return table.delete(
             predicate=predicate,
             writer_properties=_writer(context.args),
@@ -26,7 +29,7 @@ def delete(context: Context) -> dict[str, Any]:
             post_commithook_properties=NO_HOOKS,
         )
 
-    return change(context, run)
+    return change(context, run, classify_expression)
 
 
 def update(context: Context) -> dict[str, Any]:
@@ -41,6 +44,8 @@ def update(context: Context) -> dict[str, Any]:
         for name in updates:
             if name not in known:
                 raise WorkerError("invalid", f"The table has no column {name!r}.")
+        if predicate is not None:
+            check_condition(table, "predicate", predicate)
         return table.update(
             updates={quoted(name): expression for name, expression in updates.items()},
             predicate=predicate,
@@ -49,11 +54,14 @@ def update(context: Context) -> dict[str, Any]:
             post_commithook_properties=NO_HOOKS,
         )
 
-    return change(context, run)
+    return change(context, run, classify_expression)
 
 
-def change(context: Context, run: Any) -> dict[str, Any]:
-    """Run a change with retries. Its result has the metrics, and the version or null when nothing changed."""
+def change(context: Context, run: Any, blame: Callable[[BaseException], WorkerError] = classify) -> dict[str, Any]:
+    """Run a change with retries; ``blame`` says what its errors stand for.
+
+    The result has the metrics, the latest version, and whether it is the change's.
+    """
     args = context.args
     cached = context.cached
     cached.require()
@@ -76,7 +84,7 @@ def change(context: Context, run: Any) -> dict[str, Any]:
     try:
         committed = commit_with_retries(cached, plan, attempt, exclusive=False)
     except Exception as error:
-        raise classify_expression(error) from error
+        raise blame(error) from error
     if committed.changed:
         after_commit(cached, committed.version, Aftercare.from_args(args))
     return {"version": committed.version, "changed": committed.changed, "metrics": metrics}

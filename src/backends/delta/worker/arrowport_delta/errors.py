@@ -26,12 +26,12 @@ class WorkerError(Exception):
         self.details = details
 
 
-_MESSAGES = {
+MESSAGES = {
     "conflict": "Another writer changed the table at the same time.",
     "not_found": "There is no such Delta table.",
     "version_not_found": "The table has no such version, or its files were vacuumed.",
     "schema": "The data does not fit the table.",
-    "predicate": "The SQL expression cannot be used on this table.",
+    "predicate": "The SQL expression does not parse, or does not fit the columns of the table.",
     "no_bucket": "The bucket or container of the tables does not exist.",
     "storage_unavailable": "The table's storage does not answer.",
     "auth": "The table's storage refuses the credentials.",
@@ -39,20 +39,23 @@ _MESSAGES = {
     "corrupt": "The table's log or one of its files cannot be read.",
     "no_feed": "A version of the range was written without the change data feed; begin at a later one.",
     "malformed": "The buffers of the stream do not hold what its metadata says.",
-    "constraint": "Rows break a constraint of the table.",
+    "constraint": "Rows break a constraint of the Delta table; nothing was written.",
     "invalid": "The request cannot be carried out on this table.",
     "type": "A value of a partition column is too long to name the folder of its partition.",
     "append_only": "The table only grows (delta.appendOnly): its rows cannot be changed, removed or replaced.",
+    "ambiguous": "Several rows of the load match one row of the table: each key must be there once in the load.",
     "unsupported": "delta-rs cannot do this to a table with such features, column mapping among them.",
     "internal": "The Delta worker failed.",
 }
+"""What clients are told of each kind where nothing more is known."""
 
-_INVALID = frozenset(("no_feed", "append_only", "unsupported"))
+_INVALID = frozenset(("no_feed", "append_only", "ambiguous", "unsupported"))
 """What the parent need not tell apart from other requests that cannot be carried out."""
 
 # The first pattern that is found in the lower-cased text decides.
 _PATTERNS: tuple[tuple[str, str], ...] = (
     ("append_only", r"table is append-only"),
+    ("ambiguous", r"matched a target row with multiple source rows"),
     ("type", r"file name too long|os error 36\b"),
     (
         "unsupported",
@@ -118,13 +121,7 @@ def classify(error: BaseException) -> WorkerError:
     if isinstance(error, WorkerError):
         return error
     kind = _kind_of(error)
-    return WorkerError("invalid" if kind in _INVALID else kind, _MESSAGES[kind])
-
-
-def classify_expression(error: BaseException) -> WorkerError:
-    """Like ``classify`` where only the SQL of the request can be at fault for values that do not fit."""
-    failure = classify(error)
-    return WorkerError("predicate", _MESSAGES["predicate"]) if failure.kind == "schema" else failure
+    return WorkerError("invalid" if kind in _INVALID else kind, MESSAGES[kind])
 
 
 def _kind_of(error: BaseException) -> str:

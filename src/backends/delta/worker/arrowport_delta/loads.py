@@ -22,7 +22,8 @@ from .commits import (
     commit_with_retries,
     find_replay,
 )
-from .errors import WorkerError
+from .errors import WorkerError, classify
+from .expressions import check_condition, classify_expression
 from .handed_batches import HandedBatches
 from .incoming import IncomingStream, Replayable
 from .load_plan import LoadPlan, append_layout, layout_of, settle
@@ -142,6 +143,8 @@ def _run(
     try:
 
         def attempt(table: DeltaTable | None, properties: CommitProperties) -> bool:
+            if plan.predicate is not None and table is not None:
+                return _replace_rows(cached, plan, plan.predicate, table, source, properties)
             _write_direct(cached, settle(plan, table), table, source.reader(), properties)
             return True
 
@@ -149,6 +152,31 @@ def _run(
         return commit_with_retries(cached, commit_plan({}), attempt, exclusive=short)
     finally:
         source.close()
+
+
+def _replace_rows(
+    cached: CachedTable,
+    plan: LoadPlan,
+    predicate: str,
+    table: DeltaTable,
+    source: Replayable,
+    properties: CommitProperties,
+) -> bool:
+    check_condition(table, "predicate", predicate)
+    try:
+        _write_direct(cached, settle(plan, table), table, source.reader(), properties)
+    except Exception as error:
+        failure = classify(error)
+        if failure.kind == "constraint":
+            message = (
+                "Rows of the load lie outside the predicate, or break a constraint of the table; nothing was written."
+            )
+            raise WorkerError("constraint", message) from error
+        # Rows that do not fit are told from an expression that does not by where the engine says it.
+        if failure.kind in ("predicate", "internal"):
+            raise classify_expression(error) from error
+        raise
+    return True
 
 
 def _load_rewritten(

@@ -11,6 +11,7 @@ import os
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import obstore
 from obstore.exceptions import GenericError, NotFoundError
@@ -104,6 +105,17 @@ def list_folders(location: Location) -> list[str]:
     prefixes = obstore.list_with_delimiter(store)["common_prefixes"]
     names = [str(prefix).rstrip("/").rsplit("/", 1)[-1] for prefix in prefixes]
     return [name for name in names if _has_log(store, name)]
+
+
+def existing_files(location: Location, paths: list[str]) -> list[str]:
+    """The paths below a place at which files are; as the log writes them, or as they are."""
+    folder = location.local_path
+    if folder is not None:
+        return [
+            path for path in paths if any(os.path.exists(os.path.join(folder, name)) for name in (path, unquote(path)))
+        ]
+    there = {str(item["path"]) for page in obstore.list(open_store(location)) for item in page} if paths else set()
+    return [path for path in paths if "://" in path or path in there or unquote(path) in there]
 
 
 def delete_folder(location: Location) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections.abc import Iterator
@@ -12,13 +13,15 @@ from arro3.core import Schema as ArrowSchema
 from arro3.io import write_csv, write_ipc_stream, write_ndjson, write_parquet
 from deltalake import DeltaTable
 
-from .errors import WorkerError, classify_expression
+from .errors import WorkerError
+from .expressions import classify_expression
 from .frames import FrameConnection
 from .requests import Context
 from .versions import open_version
 
 _FRAME_BYTES = 1 << 20
 _PARQUET_ROW_GROUP = 122_880
+_OF_CHANGES = frozenset(("_change_type", "_commit_version", "_commit_timestamp"))
 
 
 class OutgoingStream(io.RawIOBase):
@@ -30,6 +33,11 @@ class OutgoingStream(io.RawIOBase):
         self._pending_bytes = 0
         self.failure: BaseException | None = None
         self.bytes_sent = 0
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was written yet."""
+        return self._pending_bytes == 0 and self.bytes_sent == 0
 
     def writable(self) -> bool:
         """Always true; native writers ask."""
@@ -80,6 +88,8 @@ def changes(context: Context) -> dict[str, Any]:
     table = context.cached.require()
     if table.metadata().configuration.get("delta.enableChangeDataFeed") != "true":
         raise WorkerError("invalid", "The table has no change data feed; set delta.enableChangeDataFeed.")
+    columns = args.texts("columns") or None
+    _check_columns(table, columns, _OF_CHANGES)
     first = args.integer("from", 0)
     last = args.find_int("to")
     if first > table.version():
@@ -90,7 +100,7 @@ def changes(context: Context) -> dict[str, Any]:
         reader = table.load_cdf(
             starting_version=first,
             ending_version=last,
-            columns=args.texts("columns") or None,
+            columns=columns,
             predicate=args.find_text("filter"),
             allow_out_of_range=True,
         )
@@ -124,6 +134,7 @@ def _send(
 def write_rows(name: str, source: RecordBatchReader, stream: OutgoingStream, compression: str | None) -> None:
     """Write rows in one of the formats: arrow, ndjson, csv, parquet."""
     out = cast(IO[bytes], stream)
+    source_names = list(source.schema.names)
     if name == "arrow":
         if compression not in (None, "zstd", "lz4"):
             raise WorkerError("invalid", "compression must be zstd or lz4.")
@@ -132,6 +143,8 @@ def write_rows(name: str, source: RecordBatchReader, stream: OutgoingStream, com
         write_ndjson(source, out, explicit_nulls=True)
     elif name == "csv":
         write_csv(source, out)
+        if stream.untouched:
+            stream.write(_csv_header(source_names))
     elif name == "parquet":
         write_parquet(
             source,
@@ -142,6 +155,13 @@ def write_rows(name: str, source: RecordBatchReader, stream: OutgoingStream, com
         )
     else:
         raise WorkerError("invalid", "format must be arrow, ndjson, csv or parquet.")
+
+
+def _csv_header(names: list[str]) -> bytes:
+    """The first line, which the engine leaves out where there are no rows."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(names)
+    return line.getvalue().encode()
 
 
 class _Counted:
@@ -175,8 +195,8 @@ class _Counted:
         return RecordBatch.from_arrays(arrays, schema=self._target)
 
 
-def _check_columns(table: DeltaTable, columns: list[str] | None) -> None:
-    known = {str(field.name) for field in table.schema().fields}
+def _check_columns(table: DeltaTable, columns: list[str] | None, more: frozenset[str] = frozenset()) -> None:
+    known = {str(field.name) for field in table.schema().fields} | more
     for name in columns or []:
         if name not in known:
             raise WorkerError("invalid", f"The table has no column {name!r}.")

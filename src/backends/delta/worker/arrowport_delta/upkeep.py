@@ -14,11 +14,13 @@ from .commits import NO_HOOKS
 from .dml import change
 from .errors import WorkerError, classify
 from .locations import Location, open_table
+from .log_files import existing_files
 from .parquet import writer_properties
 from .requests import Context
 from .versions import open_at, version_at
 
 _DEFAULT_RETENTION_HOURS = 168
+_MOST_HOURS = 100 * 365 * 24
 _HOURS = {"hour": 1, "day": 24, "week": 168}
 
 
@@ -42,6 +44,13 @@ def vacuum(context: Context) -> dict[str, Any]:
             "invalid",
             f"retention_hours must be at least {least}, the table's retention; force: true goes below it.",
         )
+    files = _vacuum(context.location, table, min(hours, _MOST_HOURS), dry_run=True)
+    if not dry_run:
+        _vacuum(context.location, table, min(hours, _MOST_HOURS), dry_run=False)
+    return {"files": files, "deleted": 0 if dry_run else len(files), "dry_run": dry_run}
+
+
+def _vacuum(location: Location, table: DeltaTable, hours: int, *, dry_run: bool) -> list[str]:
     files = table.vacuum(
         retention_hours=hours,
         dry_run=dry_run,
@@ -49,8 +58,9 @@ def vacuum(context: Context) -> dict[str, Any]:
         full=hours > 0,
         post_commithook_properties=NO_HOOKS,
     )
-    files = [_below(context.location, file) for file in files]
-    return {"files": files, "deleted": 0 if dry_run else len(files), "dry_run": dry_run}
+    paths = [_below(location, file) for file in files]
+    # The log goes on naming what an earlier vacuum deleted.
+    return paths if hours > 0 or not dry_run else existing_files(location, paths)
 
 
 def _below(table: Location, path: str) -> str:
@@ -102,6 +112,10 @@ def z_order(context: Context) -> dict[str, Any]:
             raise WorkerError("invalid", f"The table has no column {name!r}.")
         if name in table.metadata().partition_columns:
             raise WorkerError("invalid", f"{name!r} is a partition column; z-order takes other columns.")
+        if "." in name:
+            raise WorkerError("invalid", f"delta-rs cannot z-order by {name!r}: it takes the dot for a struct's field.")
+    if len(set(columns)) != len(columns):
+        raise WorkerError("invalid", "columns names a column twice.")
 
     def run(latest: DeltaTable) -> dict[str, Any]:
         return latest.optimize.z_order(
@@ -173,7 +187,8 @@ def set_properties(context: Context) -> dict[str, Any]:
             table.alter.set_table_properties(properties, commit_properties=commit)
         except Exception as error:
             if "property" in str(error).lower():
-                raise WorkerError("invalid", "A property is not one that Delta tables have.") from error
+                names = ", ".join(properties)
+                raise WorkerError("invalid", f"delta-rs knows no such table property: {names}.") from error
             raise
         return {}
 
