@@ -15,7 +15,7 @@ test('300 mutated streams through HTTP and Flight are answered, and never by a f
 });
 
 // By name: `node test/fuzz/run.ts delta --count 10000 --seed 1`.
-test('100 mutated streams through the Delta door are answered, and never by a fault of the server', {
+test('100 mutated streams through the Delta doors are answered, and never by a fault of the server', {
   skip: skipWithoutPython,
 }, async (t) => {
   const outcome = await fuzzDoors(t, await loadSeeds(), { doors: 'delta', count: 100, seed: 1 });
@@ -23,4 +23,5 @@ test('100 mutated streams through the Delta door are answered, and never by a fa
   const answers = Object.keys(outcome.answers);
   assert.ok(answers.some((answer) => answer.startsWith('http 200')));
   assert.ok(answers.some((answer) => answer.startsWith('http 400')));
+  assert.ok(answers.some((answer) => answer.startsWith('flight 0')));
 });

@@ -25,7 +25,7 @@ const ANSWER_MS = 30_000;
 /** gRPC statuses that blame the server. */
 const serverStatuses = new Set(['2', '12', '13', '14', '15', 'none']);
 
-/** `both`: HTTP and Flight in turn, into DuckDB; `delta`: the Delta door. */
+/** HTTP and Flight in turn: `both` into DuckDB, `delta` into Delta tables. */
 export type FuzzedDoors = 'both' | 'delta';
 
 /**
@@ -59,13 +59,13 @@ export async function fuzzDoors(
     const startedAt = performance.now();
     try {
       let answer: string;
-      if (doors === 'delta') answer = await postMutant(server, agent, mutant, random, '/delta');
-      else if (number % 2 === 0) answer = await postMutant(server, agent, mutant, random, '/ingest');
-      else {
+      if (number % 2 === 0) {
+        answer = await postMutant(server, agent, mutant, random, doors === 'delta' ? '/delta' : '/ingest');
+      } else {
         if (client === null || client.session.destroyed || client.session.closed) {
           client = connectRaw(owner, server.port);
         }
-        answer = await putMutant(client, mutant, random);
+        answer = await putMutant(client, mutant, random, doors === 'delta' ? ['delta'] : []);
       }
       answers[answer] = (answers[answer] ?? 0) + 1;
       slowestMs = Math.max(slowestMs, performance.now() - startedAt);
@@ -113,11 +113,16 @@ async function postMutant(
 }
 
 /** As FlightData messages where the mutant still falls into them; else, and sometimes anyway, as whatever bytes it is. */
-async function putMutant(client: RawClient, mutant: Mutant, random: Random): Promise<string> {
+async function putMutant(
+  client: RawClient,
+  mutant: Mutant,
+  random: Random,
+  folder: readonly string[],
+): Promise<string> {
   const stream = client.call('DoPut', random.below(20) === 0 ? { 'grpc-encoding': 'gzip' } : {});
   const timer = setTimeout(() => stream.close(8), ANSWER_MS);
   const ended = readEnd(stream);
-  for (const message of flightMessages(mutant, random)) {
+  for (const message of flightMessages(mutant, random, folder)) {
     const framed = frame(message);
     if (random.below(50) === 0) framed[0] = random.below(256);
     if (random.below(50) === 0) framed.writeUInt32BE(random.below(2 ** 31), 1);
@@ -136,12 +141,12 @@ function streamOf({ seed }: Mutant): string {
   return `fuzz_${seed.replaceAll(/[^\w-]/g, '_')}`;
 }
 
-function flightMessages(mutant: Mutant, random: Random): Buffer[] {
+function flightMessages(mutant: Mutant, random: Random, folder: readonly string[]): Buffer[] {
   const { bytes } = mutant;
   const descriptor = codecs.flightDescriptor.encode({
     type: descriptorType.PATH,
     cmd: Buffer.alloc(0),
-    path: [streamOf(mutant)],
+    path: [...folder, streamOf(mutant)],
   });
   const places = findMessages(bytes);
   const messages = places.map(({ metadata, metadataLength, body, end }, index) =>
