@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { findPropertyProblem } from './table-properties.ts';
+import { findPropertyProblem } from '../../core/delta-properties.ts';
 
 /** Options of the Delta backend. */
 export const deltaOptions = {

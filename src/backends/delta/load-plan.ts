@@ -1,4 +1,5 @@
 import type { LoadOptions, LoadRequest, MergeClauses } from '../../core/backend.ts';
+import { normalizeProperties } from '../../core/delta-properties.ts';
 import type { IpcLimits } from '../../core/ipc-message.ts';
 import type { DeltaRouteOptions } from '../../core/route.ts';
 import { ArrowportError } from '../../errors.ts';
@@ -6,7 +7,6 @@ import type { DeltaField } from './delta-schema.ts';
 import { checkPredicate } from './predicate.ts';
 import { columnsOf, matchSchema, type SchemaMatch } from './schema-match.ts';
 import { statisticsProperties } from './skipping.ts';
-import { normalizeProperties } from './table-properties.ts';
 import { type TableState, takesReadyFiles } from './table-state.ts';
 import type { WireObject } from './wire-values.ts';
 

@@ -16,12 +16,12 @@ import type {
   VacuumResult,
   ZOrderOptions,
 } from '../../core/delta.ts';
+import { findPropertyProblem, normalizeProperties } from '../../core/delta-properties.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { DeltaStruct } from './delta-schema.ts';
 import type { LoadSettings } from './load-plan.ts';
 import type { TableRoot } from './locations.ts';
 import { checkPredicate } from './predicate.ts';
-import { findPropertyProblem, normalizeProperties } from './table-properties.ts';
 import { parseDeltaSchema } from './table-state.ts';
 import {
   isWireObject,

@@ -1,11 +1,108 @@
-import type { DeltaAccess } from '../../core/delta.ts';
+import { requireStream } from '../../core/auth.ts';
+import type {
+  ChangesOptions,
+  DeltaAccess,
+  DeltaCallContext,
+  DeltaRowStream,
+  DeltaTables,
+  ReadOptions,
+} from '../../core/delta.ts';
+import {
+  findCount,
+  findNames,
+  findText,
+  type OptionValues,
+  refuseUnknownOptions,
+} from '../../core/delta-options.ts';
 import { type DeltaVerb, deltaVerbs, parseOptions, runDeltaVerb } from '../../core/delta-verbs.ts';
+import { readStreamName } from '../../core/stream-name.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { FlightAction } from './actions.ts';
 
-/** The verbs of Delta tables as actions: the body is the JSON of the HTTP route with `"table"` in it, the one result its answer. */
+/**
+ * The verbs of Delta tables as actions: the body is the JSON of the HTTP route with `"table"` in it, the one result its
+ * answer. `read` and `changes` answer rows: the results one after another are an Arrow IPC stream.
+ */
 export function createDeltaActions(access: DeltaAccess): readonly FlightAction[] {
-  return Object.values(deltaVerbs).map((verb) => createAction(access, verb));
+  return [
+    ...Object.values(deltaVerbs).map((verb) => createAction(access, verb)),
+    createRowsAction(access, {
+      name: 'read',
+      description: 'The rows of a table, of now, of a version or of a time',
+      options: ['version', 'timestamp', ...SELECTION],
+      open: (tables, table, options, context) => tables.read(table, readReadOptions(options), context),
+    }),
+    createRowsAction(access, {
+      name: 'changes',
+      description: 'The change data feed of a table, from one version to another',
+      options: ['from', 'to', ...SELECTION],
+      open: (tables, table, options, context) => tables.changes(table, readChangesOptions(options), context),
+    }),
+  ];
+}
+
+const SELECTION = ['columns', 'filter', 'limit'] as const;
+
+interface RowsAction {
+  readonly name: string;
+  readonly description: string;
+  readonly options: readonly string[];
+  open(
+    tables: DeltaTables,
+    table: string,
+    options: OptionValues,
+    context: DeltaCallContext,
+  ): Promise<DeltaRowStream>;
+}
+
+function createRowsAction(access: DeltaAccess, action: RowsAction): FlightAction {
+  const takes = ['table', ...action.options].join(', ');
+  return {
+    name: action.name,
+    description: `Delta Lake. ${action.description}: the results together are an Arrow IPC stream. Takes JSON with ${takes}.`,
+    scopes: ['read'],
+    async *run(bytes, signal, { requestId, caller }) {
+      const { table, ...options } = parseOptions(bytes);
+      const name = readTable(table);
+      requireStream(caller, name);
+      refuseUnknownOptions(options, action.options);
+      const context = { requestId, caller, transport: 'flight', signal } as const;
+      const rows = await action.open(await access.tables(), readStreamName(name), options, context);
+      yield* rows.bytes;
+    },
+  };
+}
+
+function readReadOptions(options: OptionValues): ReadOptions {
+  const version = findCount(options, 'version');
+  const timestamp = findText(options, 'timestamp');
+  return {
+    ...readSelection(options),
+    ...(version === undefined ? {} : { version }),
+    ...(timestamp === undefined ? {} : { timestamp }),
+  };
+}
+
+function readChangesOptions(options: OptionValues): ChangesOptions {
+  const from = findCount(options, 'from');
+  const to = findCount(options, 'to');
+  return {
+    ...readSelection(options),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+  };
+}
+
+function readSelection(options: OptionValues): Pick<ReadOptions, 'columns' | 'filter' | 'limit' | 'format'> {
+  const columns = findNames(options, 'columns');
+  const filter = findText(options, 'filter');
+  const limit = findCount(options, 'limit');
+  return {
+    format: 'arrow',
+    ...(columns === undefined ? {} : { columns }),
+    ...(filter === undefined ? {} : { filter }),
+    ...(limit === undefined ? {} : { limit }),
+  };
 }
 
 function createAction(access: DeltaAccess, verb: DeltaVerb): FlightAction {

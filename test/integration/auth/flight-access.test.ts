@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { patienceMs } from '../../support/patience.ts';
 import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
 import { startServer, type TestServer } from '../../support/server.ts';
 import { makeTokens } from './tokens.ts';
@@ -25,7 +26,7 @@ url, tokens = sys.argv[1], json.loads(sys.argv[2])
 client = fl.FlightClient(url)
 table = pa.table({'id': [1, 2, 3]})
 def options(*values):
-    return fl.FlightCallOptions(headers=[(b'authorization', v.encode() if isinstance(v, str) else v) for v in values], timeout=20)
+    return fl.FlightCallOptions(headers=[(b'authorization', v.encode() if isinstance(v, str) else v) for v in values], timeout=200)
 def bearer(name):
     return options('Bearer ' + tokens[name])
 def put(call_options, path=('sensors',), command=None):
@@ -105,6 +106,8 @@ print(json.dumps({
   'reload with admin': code(lambda: act('reload', bearer('operator'))),
   'vacuum with read': code(lambda: act('vacuum', bearer('reader'), b'{"table": "sensors"}')),
   'history with ingest': code(lambda: act('history', bearer('press'), b'{"table": "sensors"}')),
+  'rows with ingest': code(lambda: act('read', bearer('press'), b'{"table": "sensors"}')),
+  'changes with ingest': code(lambda: act('changes', bearer('press'), b'{"table": "sensors"}')),
   'reading with ingest': code(lambda: client.get_flight_info(fl.FlightDescriptor.for_path('sensors'), bearer('press'))),
 }))`,
   );
@@ -122,6 +125,8 @@ print(json.dumps({
     'reload with admin': 'ok',
     'vacuum with read': forbidden,
     'history with ingest': forbidden,
+    'rows with ingest': forbidden,
+    'changes with ingest': forbidden,
     'reading with ingest': forbidden,
   });
 });
@@ -180,7 +185,7 @@ def older(password):
     global client
     client = fl.FlightClient(url)
     client.authenticate(Older(password))
-    return put(fl.FlightCallOptions(timeout=20))
+    return put(fl.FlightCallOptions(timeout=200))
 print(json.dumps({
   'token': pair[1].decode() == 'Bearer ' + tokens['press'],
   'put': code(lambda: put(fl.FlightCallOptions(headers=[pair]))),
@@ -259,7 +264,7 @@ async function callWithHeader(port: number, value: Buffer): Promise<'answered' |
   socket.on('error', () => undefined);
   const [headersFrame, resetFrame, endOfStream] = [1, 3, 1];
   let answer: 'answered' | 'refused' | 'silent' = 'silent';
-  for (let waited = 0; waited < 5000 && answer === 'silent'; waited += 20) {
+  for (let waited = 0; waited < patienceMs && answer === 'silent'; waited += 20) {
     await sleep(20);
     for (let at = 0; at + 9 <= received.length; at += 9 + received.readUIntBE(at, 3)) {
       const [type, flags = 0] = received.subarray(at + 3);

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { arrowBytes } from '../../support/arrow.ts';
 import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
+import { runFlight } from '../producers.ts';
 import { commit, createCleanups, type DeltaServer, startDeltaServer } from './delta-server.ts';
 
 const source = (from: number) =>
@@ -97,6 +98,43 @@ print(json.dumps([n for n, t in got.items() if sorted(t.to_pylist(), key=lambda 
     assert.equal((await rows('t/version/1?limit=7')).length, 7);
     assert.deepEqual(await rows('t/rows?limit=0'), []);
     assert.deepEqual(await rows('t/rows?filter=id%3C0'), []);
+    const none = await get('t/rows?filter=id%3C0&columns=id,text', 'text/csv');
+    assert.equal(await none.text(), 'id,text\n', 'CSV names its columns where it has no rows');
+  });
+
+  test('come over Flight too, the results of an action as one Arrow stream', async () => {
+    const answers = await runFlight<readonly (readonly unknown[])[]>(
+      server,
+      `
+client = fl.connect(url)
+def ask(name, **options):
+    try:
+        results = client.do_action(fl.Action(name, json.dumps(options).encode()))
+        table = pa.ipc.open_stream(b"".join(r.body.to_pybytes() for r in results)).read_all()
+        return [table.num_rows, table.column_names]
+    except (fl.FlightError, pa.ArrowException) as exc:
+        return [word for word in str(exc).replace(":", " ").split() if word.isupper() and "_" in word][:1]
+print(json.dumps([
+    ask("read", table="t", version=0, columns=["id"], filter="part = 'a'"),
+    ask("read", table="t", timestamp="2099-01-01T00:00:00Z", limit=3),
+    ask("changes", table="t", **{"from": 0, "to": 0}, columns=["id", "_change_type"]),
+    ask("read", table="t", version=77),
+    ask("read", table="../t"),
+    ask("read", table="t", filter="id <"),
+    ask("changes", table="t", since=1),
+    ask("read"),
+]))`,
+    );
+    assert.deepEqual(answers, [
+      [500, ['id']],
+      [3, ['id', 'part', 'text']],
+      [1000, ['id', '_change_type']],
+      ['VERSION_NOT_FOUND'],
+      ['STREAM_NAME_INVALID'],
+      ['OPTION_INVALID'],
+      ['OPTION_INVALID'],
+      ['OPTION_INVALID'],
+    ]);
   });
 
   test('an Accept header is weighed by its qualities', async () => {

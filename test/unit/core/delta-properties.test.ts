@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findPropertyProblem, normalizeProperties } from '../../../src/backends/delta/table-properties.ts';
+import { findPropertyProblem, normalizeProperties } from '../../../src/core/delta-properties.ts';
 
 test('properties that delta-rs takes pass with the values that readers of Delta understand', () => {
   const good: readonly (readonly [string, string])[] = [
