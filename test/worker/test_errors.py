@@ -20,6 +20,8 @@ CASES = (
     (Exception("The transaction includes Remove action but Delta table is append-only"), "invalid"),
     (Exception("Column mapping is not supported for write operation 'OPTIMIZE' yet"), "invalid"),
     (Exception("SQL error: ParserError"), "predicate"),
+    (Exception("Kernel error: Expected contiguous commit files, but found gap: ParsedLogPath"), "corrupt"),
+    (Exception("Kernel error: Arrow error: EOF: file size of 1 is less than footer"), "corrupt"),
     (Exception("C Data interface error: Invalid argument error: Last offset 9 of Utf8 is larger"), "malformed"),
     (
         Exception("C Data interface error: C Data interface error: Invalid argument error: null_count value (80)"),

@@ -72,7 +72,8 @@ const kindTable: Record<WorkerErrorKind, KindRow> = {
   },
   corrupt: {
     code: 'BACKEND_UNAVAILABLE',
-    message: "The Delta table's log or one of its files cannot be read; the server's log says more.",
+    message:
+      "The Delta table's log, or one of its files, is damaged or gone: the server's log says which. Restore it from a copy, or the table to a version that can be read.",
     retryAfterMs: 30_000,
   },
   invalid: { code: 'OPTION_INVALID', message: null },

@@ -47,6 +47,13 @@ const rules: readonly Rule[] = [
     code: 'RESULT_TOO_LARGE',
     text: 'Texts that a function compares are longer than they may be here.',
   },
+  {
+    // SQL names no files here, so it can only be one of a Delta table.
+    type: /^Invalid Input$/,
+    message: /\bfile '[^']*\.parquet'/,
+    code: 'BACKEND_UNAVAILABLE',
+    text: 'A data file of a Delta table cannot be read: restore it from a copy, or the table to an earlier version.',
+  },
   { type: /^INTERRUPT$/i, code: 'CANCELLED', text: 'The query was stopped.' },
   {
     type: /^(Catalog|Binder)$/,

@@ -110,7 +110,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
         "corrupt",
         r"corrupt|failed to parse parquet|json error|invalid json|eof while parsing|parquet error|"
         r"invalid parquet|checksum|"
-        r"missing metadata|no table metadata|metadata or protocol",
+        r"missing metadata|no table metadata|metadata or protocol|expected contiguous commit files|"
+        r"less than footer|parquet footer",
     ),
     ("not_found", r"not a delta table|no files in log segment|table does not exist|no table"),
 )
