@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { arrowBytes } from '../support/arrow.ts';
+import { waitFor } from '../support/patience.ts';
 import { skipWithoutPython } from '../support/python.ts';
-import { startServer } from '../support/server.ts';
-import { scrape } from './metric-samples.ts';
+import { startServer, type TestServer } from '../support/server.ts';
+import { scrape, waitForLoads } from './metric-samples.ts';
 import { getJson, ingest, openIngest, type PutResult, post, queryFile, runFlight } from './producers.ts';
 
 const needsPython = { skip: skipWithoutPython };
@@ -17,6 +18,13 @@ def produce(i):
     return result["error"] or sum(receipt["rows_processed"] for receipt in result["receipts"])
 with ThreadPoolExecutor(8) as pool:
     print(json.dumps(list(pool.map(produce, range(8)))))`;
+
+async function waitForFreeMemory(server: TestServer): Promise<void> {
+  await waitFor(
+    'memory given back',
+    async () => (await scrape(server)).sum('arrowport_inflight_bytes') === 0,
+  );
+}
 
 test('eight producers at once into one table lose and repeat nothing', needsPython, async (t) => {
   const server = await startServer(t);
@@ -54,7 +62,7 @@ test('more producers than there is memory for all get their turn', needsPython, 
   );
   assert.equal(put[0]?.rows_processed, 100_000);
   assert.equal((await getJson(server, '/streams/s')).body['row_count'], 2_500_000);
-  assert.equal((await scrape(server)).sum('arrowport_inflight_bytes'), 0);
+  await waitForFreeMemory(server);
 });
 
 test('a load that waits for its place is served when another ends', needsPython, async (t) => {
@@ -62,7 +70,7 @@ test('a load that waits for its place is served when another ends', needsPython,
   const body = await arrowBytes('table = pa.table({"id": range(100)})');
   const first = openIngest(server, 's');
   first.write(body.subarray(0, 100));
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await waitForLoads(server, 1);
   const second = post(server, 's', body);
   const third = post(server, 's', body);
   assert.equal((await first.finish(body.subarray(100))).status, 200);
@@ -78,7 +86,7 @@ test(
     for (let times = 0; times < 3; times++) {
       const open = openIngest(server, 'cut');
       open.write(body.subarray(0, body.length - 1000));
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await waitFor('a load', async () => (await scrape(server)).sum('arrowport_active_streams') > 0);
       open.destroy();
       await runFlight(
         server,
@@ -93,11 +101,9 @@ sys.stdout.flush()
 os._exit(0)`,
       );
     }
-    const deadline = performance.now() + 5000;
-    while ((await scrape(server)).sum('arrowport_active_streams') > 0)
-      assert.ok(performance.now() < deadline);
+    await waitForLoads(server, 0);
     assert.equal((await getJson(server, '/streams/cut')).status, 404);
-    assert.equal((await scrape(server)).sum('arrowport_inflight_bytes'), 0);
+    await waitForFreeMemory(server);
     assert.equal((await post(server, 'whole', body)).status, 200);
   },
 );

@@ -1,3 +1,4 @@
+import { waitFor } from '../support/patience.ts';
 import type { TestServer } from '../support/server.ts';
 
 /** The samples of a scrape: name and labels as they are written, and the value. */
@@ -30,4 +31,12 @@ export async function scrape(server: Pick<TestServer, 'url'>): Promise<MetricSam
       return [line.slice(0, space), Number(line.slice(space + 1))] as const;
     });
   return new MetricSamples(new Map(samples));
+}
+
+/** Waits until this many loads run: the server has their first bytes, and their routes. */
+export async function waitForLoads(server: Pick<TestServer, 'url'>, count: number): Promise<void> {
+  await waitFor(
+    `${count} running loads`,
+    async () => (await scrape(server)).sum('arrowport_active_streams') === count,
+  );
 }

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type MetricName, metricTable } from '../../src/telemetry/metric-table.ts';
 import { arrowBytes } from '../support/arrow.ts';
+import { waitFor } from '../support/patience.ts';
 import { skipWithoutPython } from '../support/python.ts';
 import { startServer, type TestServer } from '../support/server.ts';
-import { type MetricSamples, scrape } from './metric-samples.ts';
+import { type MetricSamples, scrape, waitForLoads } from './metric-samples.ts';
 import { ingest, openIngest, post } from './producers.ts';
 
 /** Metrics of Delta Lake, which have tests beside that backend. */
@@ -35,7 +35,7 @@ const query: Move = async ({ server }) => {
 async function duringLoad({ server, body }: Stage, look: () => Promise<void>): Promise<void> {
   const open = openIngest(server, 's');
   open.write(body.subarray(0, body.length - 500));
-  await sleep(200);
+  await waitForLoads(server, 1);
   await look();
   const { status } = await open.finish(body.subarray(body.length - 500));
   assert.equal(status, 200);
@@ -65,7 +65,7 @@ const counted: Partial<Record<MetricName, Move>> = {
   async arrowport_admission_rejections_total({ server, body }) {
     const held = [openIngest(server, 's'), openIngest(server, 's')];
     for (const open of held) open.write(body.subarray(0, 100));
-    await sleep(200);
+    await waitForLoads(server, 2);
     const refused = await post(server, 's', body);
     assert.equal(refused.status, 429);
     assert.ok(Number(refused.headers.get('retry-after')) >= 1);
@@ -85,10 +85,8 @@ const momentary: Partial<Record<MetricName, (stage: Stage) => Promise<void>>> = 
     assert.ok(ratio > 1.5 && ratio < 50, `${ratio}`);
   },
   async arrowport_active_streams(stage) {
-    await duringLoad(stage, async () => {
-      assert.equal((await scrape(stage.server)).sum('arrowport_active_streams'), 1);
-    });
-    assert.equal((await scrape(stage.server)).sum('arrowport_active_streams'), 0);
+    await duringLoad(stage, () => waitForLoads(stage.server, 1));
+    await waitForLoads(stage.server, 0);
   },
   async arrowport_active_queries({ server }) {
     const aborted = new AbortController();
@@ -98,25 +96,26 @@ const momentary: Partial<Record<MetricName, (stage: Stage) => Promise<void>>> = 
       signal: aborted.signal,
     }).catch(() => undefined);
     const active = async () => (await scrape(server)).sum('arrowport_active_queries', 'transport="http"');
-    for (let tries = 0; (await active()) !== 1; tries += 1) {
-      assert.ok(tries < 100);
-      await sleep(50);
-    }
+    await waitFor('the query', async () => (await active()) === 1);
     aborted.abort();
     await running;
-    for (let tries = 0; (await active()) !== 0; tries += 1) {
-      assert.ok(tries < 100);
-      await sleep(50);
-    }
+    await waitFor('the end of the query', async () => (await active()) === 0);
     const cancelled = 'transport="http",outcome="cancelled"';
-    assert.equal((await scrape(server)).sum('arrowport_queries_total', cancelled), 1);
+    await waitFor('its count', async () => {
+      return (await scrape(server)).sum('arrowport_queries_total', cancelled) === 1;
+    });
   },
   async arrowport_inflight_bytes(stage) {
     await duringLoad(stage, async () => {
-      const held = (await scrape(stage.server)).sum('arrowport_inflight_bytes');
-      assert.ok(held > 10_000 && held < stage.body.length, `${held}`);
+      const held = await waitFor('the message', async () => {
+        const bytes = (await scrape(stage.server)).sum('arrowport_inflight_bytes');
+        return bytes > 10_000 && bytes;
+      });
+      assert.ok(held < stage.body.length, `${held}`);
     });
-    assert.equal((await scrape(stage.server)).sum('arrowport_inflight_bytes'), 0);
+    await waitFor('the memory given back', async () => {
+      return (await scrape(stage.server)).sum('arrowport_inflight_bytes') === 0;
+    });
   },
   async arrowport_active_connections({ server }) {
     const before = await scrape(server);
@@ -124,12 +123,13 @@ const momentary: Partial<Record<MetricName, (stage: Stage) => Promise<void>>> = 
     // The HTTP/2 preface and an empty SETTINGS frame: a client of Flight that has not called yet.
     socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
     socket.write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]));
-    await sleep(200);
-    const during = await scrape(server);
-    socket.destroy();
     const of = (samples: MetricSamples, transport: string) =>
       samples.sum('arrowport_active_connections', `transport="${transport}"`);
-    assert.equal(of(during, 'flight'), of(before, 'flight') + 1);
+    const during = await waitFor('the connection', async () => {
+      const samples = await scrape(server);
+      return of(samples, 'flight') === of(before, 'flight') + 1 && samples;
+    });
+    socket.destroy();
     assert.ok(of(during, 'http') >= 1);
   },
   async arrowport_memory_bytes({ server }) {
@@ -162,8 +162,10 @@ test('metrics of a running server', { skip: skipWithoutPython }, async (t) => {
     await t.test(`${name} moves`, async () => {
       const before = await scrape(server);
       await move(stage);
-      const after = await scrape(server);
-      assert.ok(after.sum(name) > before.sum(name), `${before.sum(name)} before, ${after.sum(name)} after`);
+      await waitFor(
+        `more than ${before.sum(name)}`,
+        async () => (await scrape(server)).sum(name) > before.sum(name),
+      );
     });
   }
 

@@ -105,7 +105,8 @@ export interface PutResult {
 }
 
 const putSource = `
-import json, sys, time
+import http.client, json, os, signal, sys, time
+from urllib.parse import urlparse
 import numpy as np
 import pyarrow as pa
 import pyarrow.flight as fl
@@ -114,7 +115,7 @@ def do_put(url, descriptor, table, batch_rows=None, pause=0.0, options=None):
     client = fl.connect(url)
     receipts, error = [], None
     try:
-        writer, reader = client.do_put(descriptor, table.schema, options or fl.FlightCallOptions(timeout=60))
+        writer, reader = client.do_put(descriptor, table.schema, options or fl.FlightCallOptions(timeout=200))
         for batch in table.to_batches(max_chunksize=batch_rows):
             writer.write_batch(batch)
             if pause:
@@ -134,10 +135,37 @@ def do_put(url, descriptor, table, batch_rows=None, pause=0.0, options=None):
     return {"receipts": receipts, "error": error}
 
 url = sys.argv[1]
+
+class Door:
+    """A connection to the HTTP door of the port that both doors share."""
+    def __init__(self):
+        self.connection = http.client.HTTPConnection("127.0.0.1", urlparse(url).port)
+
+    def get(self, path):
+        self.connection.request("GET", path)
+        answer = self.connection.getresponse()
+        return answer.status, answer.read().decode()
+
+def wait_for_loads(count):
+    door = Door()
+    while f"\\narrowport_active_streams {count}\\n" not in door.get("/metrics")[1]:
+        time.sleep(0.01)
+
+def terminate(pid):
+    """Sends SIGTERM and returns when the server says that it is shutting down."""
+    door = Door()
+    door.get("/health/ready")
+    os.kill(pid, signal.SIGTERM)
+    try:
+        while door.get("/health/ready")[0] == 200:
+            time.sleep(0.01)
+    except (OSError, http.client.HTTPException):
+        pass  # The HTTP door closes at once when it has no loads of its own.
 `;
 
 /**
- * Runs Python that has \`do_put(url, descriptor, table, batch_rows, pause)\`, \`url\`, \`pa\`, \`np\`, \`fl\` and \`json\`,
+ * Runs Python that has \`do_put(url, descriptor, table, batch_rows, pause)\`, \`wait_for_loads(count)\`,
+ * \`terminate(pid)\`, \`url\`, \`pa\`, \`np\`, \`fl\` and \`json\`,
  * and parses the last line it prints.
  */
 export function runFlight<T = PutResult>(server: Pick<TestServer, 'flightUrl'>, source: string): Promise<T> {

@@ -4,14 +4,16 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { arrowBytes } from '../support/arrow.ts';
+import { waitFor } from '../support/patience.ts';
 import { skipWithoutPython } from '../support/python.ts';
-import { startServer, type TestServer } from '../support/server.ts';
-import { scrape } from './metric-samples.ts';
+import { type LogLine, startServer, type TestServer } from '../support/server.ts';
+import { waitForLine } from '../support/server-log.ts';
+import { scrape, waitForLoads } from './metric-samples.ts';
 import { getJson, ingest, openIngest, runFlight } from './producers.ts';
 
 const needsPython = { skip: skipWithoutPython };
-/** The promise is one second; the rest is for a busy machine. */
-const patienceMs = 1500;
+/** A few looks of the watch at its files. */
+const someLooksMs = 1500;
 
 /** A configuration whose stream `s` goes to a table. */
 const routeTo = (table: string) =>
@@ -22,14 +24,10 @@ async function tableOf(server: TestServer): Promise<unknown> {
 }
 
 async function waitForTable(server: TestServer, table: string): Promise<void> {
-  const deadline = performance.now() + patienceMs;
-  while ((await tableOf(server)) !== table) {
-    assert.ok(performance.now() < deadline, `${table} was not in force after ${patienceMs} ms`);
-    await sleep(20);
-  }
+  await waitFor(`${table} in force`, async () => (await tableOf(server)) === table);
 }
 
-test('a change of the file is live within a second: written, renamed into place, swapped as a symlink', async (t) => {
+test('a change of the file is live by itself: written, renamed into place, swapped as a symlink', async (t) => {
   const server = await startServer(t, { config: routeTo('t0') });
   const path = server.configPath;
   assert.equal(await tableOf(server), 't0');
@@ -55,7 +53,9 @@ test('a change of the file is live within a second: written, renamed into place,
   volume('t4');
   await waitForTable(server, 't4');
 
-  const applied = server.logs().filter((line) => line['msg'] === 'configuration applied');
+  const isApplied = (line: LogLine) => line['msg'] === 'configuration applied';
+  await waitFor('four lines', () => server.logs().filter(isApplied).length >= 4);
+  const applied = server.logs().filter(isApplied);
   assert.equal(applied.length, 4);
   assert.deepEqual(applied[0]?.['changed'], ['streams.s.target_table']);
 });
@@ -65,7 +65,7 @@ test('a load keeps the route it began with, the next one takes the new', needsPy
   const body = await arrowBytes('table = pa.table({"id": range(1000)})');
   const open = openIngest(server, 's');
   open.write(body.subarray(0, 200));
-  await sleep(200);
+  await waitForLoads(server, 1);
   writeFileSync(server.configPath, routeTo('after'));
   await waitForTable(server, 'after');
   const { status, body: receipt } = await open.finish(body.subarray(200));
@@ -77,13 +77,11 @@ test('a load keeps the route it began with, the next one takes the new', needsPy
 test('a file that does not check changes nothing and says why, with line and column', async (t) => {
   const server = await startServer(t, { config: routeTo('kept') });
   writeFileSync(server.configPath, `${routeTo('kept')}prot: 1\n`);
-  const deadline = performance.now() + patienceMs;
   const gauge = async () => (await scrape(server)).sum('arrowport_config_last_reload_successful');
-  while ((await gauge()) !== 0) {
-    assert.ok(performance.now() < deadline);
-    await sleep(20);
-  }
-  const rejected = server.logs().filter((line) => String(line['msg']).startsWith('configuration rejected'));
+  await waitFor('a refused reload', async () => (await gauge()) === 0);
+  const isRejection = (line: LogLine) => String(line['msg']).startsWith('configuration rejected');
+  await waitForLine(server, isRejection);
+  const rejected = server.logs().filter(isRejection);
   assert.equal(rejected.length, 1);
   assert.equal(rejected[0]?.['line'], 4);
   assert.equal(rejected[0]?.['position'], 1);
@@ -93,7 +91,7 @@ test('a file that does not check changes nothing and says why, with line and col
   assert.equal(samples.sum('arrowport_config_reloads_total', 'outcome="rejected"'), 1);
 
   rmSync(server.configPath);
-  await sleep(patienceMs);
+  await sleep(someLooksMs);
   assert.equal(await tableOf(server), 'kept');
   assert.equal(await gauge(), 0);
 
@@ -146,6 +144,7 @@ test('limits and the level of the log are live as well', needsPython, async (t) 
   const server = await startServer(t, { config: routeTo('t0') });
   const body = await arrowBytes('table = pa.table({"id": range(10000)})');
   await ingest(server, 's', body);
+  await waitForLine(server, 'load committed');
   const before = server.logs().length;
   const text = readFileSync(server.configPath, 'utf8');
   writeFileSync(server.configPath, `${text}log: {level: error}\nlimits: {max_message_bytes: 1000}\n`);

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { arrowBytes } from '../support/arrow.ts';
+import { waitFor } from '../support/patience.ts';
 import { skipWithoutPython } from '../support/python.ts';
 import { startServer } from '../support/server.ts';
+import { waitForLine } from '../support/server-log.ts';
+import { scrape, waitForLoads } from './metric-samples.ts';
 import { openIngest, queryFile, runFlight } from './producers.ts';
 
 const needsPython = { skip: skipWithoutPython };
@@ -24,9 +26,9 @@ test(
     const running = openIngest(server, 's', agent);
     running.write(body.subarray(0, 1000));
     assert.equal((await warm.finish(body)).status, 200);
-    await sleep(200);
+    await waitForLoads(server, 1);
     const stopped = server.stop();
-    await sleep(200);
+    await waitForLine(server, 'stopping');
     const late = await openIngest(server, 's', agent).finish(body);
     assert.equal(late.status, 503);
     assert.equal(late.body['code'], 'SHUTTING_DOWN');
@@ -54,7 +56,7 @@ test(
     const body = await arrowBytes(rows);
     const running = openIngest(server, 's');
     running.write(body.subarray(0, 1000));
-    await sleep(200);
+    await waitForLoads(server, 1);
     const startedAt = performance.now();
     const stopped = server.stop();
     const answer = await running.answer;
@@ -62,7 +64,7 @@ test(
     assert.equal(answer.body['code'], 'SHUTTING_DOWN');
     assert.equal(await stopped, 0);
     const took = performance.now() - startedAt;
-    assert.ok(took > 900 && took < 5000, `${took} ms`);
+    assert.ok(took > 900, `${took} ms`);
     assert.deepEqual(await queryFile(server, "select count(*) from duckdb_tables() where table_name = 's'"), [
       [0],
     ]);
@@ -74,14 +76,12 @@ test('a DoPut that runs when the signal comes gets its receipt', needsPython, as
   const { receipts, error } = await runFlight(
     server,
     `
-import os, signal
 table = pa.table({"id": range(10)})
 client = fl.connect(url)
 writer, reader = client.do_put(fl.FlightDescriptor.for_path("s"), table.schema)
 writer.write_table(table)
-time.sleep(0.2)
-os.kill(${server.pid}, signal.SIGTERM)
-time.sleep(0.3)
+wait_for_loads(1)
+terminate(${server.pid})
 writer.write_table(table)
 writer.done_writing()
 print(json.dumps({"receipts": [json.loads(reader.read().to_pybytes())], "error": None}))`,
@@ -102,7 +102,7 @@ test(
     });
     const running = openIngest(server, 's');
     running.write(body.subarray(0, -8));
-    await sleep(300);
+    await waitFor('batches', async () => (await scrape(server)).sum('arrowport_batches_total') >= 10);
     assert.equal(await server.stop(), 0);
     assert.deepEqual(await queryFile(server, "select count(*) from duckdb_tables() where table_name = 's'"), [
       [0],

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { arrowBytes } from '../support/arrow.ts';
+import { waitFor } from '../support/patience.ts';
 import { skipWithoutPython } from '../support/python.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { startServer } from '../support/server.ts';
@@ -29,11 +30,20 @@ async function serveInVain(owner: CleanupOwner, config: string): Promise<{ code:
   return { code, text };
 }
 
-test('the server is ready within a second of its start', async (t) => {
+/** How long Node takes to start and to end, in milliseconds. */
+async function timeBareNode(): Promise<number> {
+  const startedAt = performance.now();
+  await once(spawn(process.execPath, ['--eval', ''], { stdio: 'ignore' }), 'exit');
+  return performance.now() - startedAt;
+}
+
+test('the server is ready within the time that Node takes for a few dozen starts', async (t) => {
   const folder = makeTempFolder(t);
   const main = join(repositoryRoot, 'src', 'main.ts');
   const times: number[] = [];
-  for (let run = 0; run < 3; run++) {
+  const bareTimes: number[] = [];
+  for (let run = 0; run < 5; run++) {
+    bareTimes.push(await timeBareNode());
     const startedAt = performance.now();
     const child = spawn(process.execPath, [main, 'serve', '--port', '0'], { cwd: folder, stdio: 'pipe' });
     t.after(() => {
@@ -54,7 +64,9 @@ test('the server is ready within a second of its start', async (t) => {
     child.kill('SIGTERM');
     await once(child, 'exit');
   }
-  assert.ok(Math.min(...times) < 1000, `${times.map(Math.round).join(', ')} ms`);
+  // A second where nothing else runs; the machine's own speed is the measure where something does.
+  const limitMs = Math.max(1000, 60 * Math.min(...bareTimes));
+  assert.ok(Math.min(...times) < limitMs, `${times.map(Math.round).join(', ')} ms, ${limitMs} allowed`);
 });
 
 test('variables stand over the file', needsPython, async (t) => {
@@ -76,9 +88,9 @@ test('variables stand over the file', needsPython, async (t) => {
 
   // The file that the variable names is watched like the configuration.
   writeFileSync(join(streams, 'streams.yaml'), 'streams: {s: {target_table: changed}}\n');
-  const deadline = performance.now() + 1500;
-  while ((await getJson(server, '/streams/s')).body['table'] !== 'changed')
-    assert.ok(performance.now() < deadline);
+  await waitFor('the new table', async () => {
+    return (await getJson(server, '/streams/s')).body['table'] === 'changed';
+  });
 });
 
 test(
@@ -88,7 +100,7 @@ test(
     const server = await startServer(t, { config: 'flight_port: 0\n' });
     assert.notEqual(server.flightPort, server.port);
     const put = (url: string) =>
-      `print(json.dumps(do_put(${url}, fl.FlightDescriptor.for_path("s"), pa.table({"id": [1]}), options=fl.FlightCallOptions(timeout=2))))`;
+      `print(json.dumps(do_put(${url}, fl.FlightDescriptor.for_path("s"), pa.table({"id": [1]}), options=fl.FlightCallOptions(timeout=100))))`;
     assert.equal((await runFlight(server, put('url'))).receipts.length, 1);
     const misled = await runFlight(server, put(`"grpc://127.0.0.1:${server.port}"`));
     assert.match(misled.error ?? '', /Trying to connect an http1\.x server/);

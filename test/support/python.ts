@@ -16,7 +16,7 @@ export interface PythonOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Written to standard input, which is then closed; nothing by default. */
   readonly input?: string | Uint8Array;
-  /** Milliseconds after which the program is killed and the call rejects; two minutes by default. */
+  /** Milliseconds after which the program is killed and the call rejects; four minutes by default. */
   readonly timeoutMs?: number;
   readonly cwd?: string;
 }
@@ -76,7 +76,7 @@ export function runPython(
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   return new Promise((resolve, reject) => {
-    const timeoutMs = options.timeoutMs ?? 120_000;
+    const timeoutMs = options.timeoutMs ?? 240_000;
     let timedOut = false;
     const timer = setTimeout(() => {
       timedOut = true;

@@ -4,6 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { showLogOfFailures } from './failure-log.ts';
+import { patienceMs } from './patience.ts';
 import { repositoryRoot } from './repository.ts';
 import { type CleanupOwner, makeTempFolder } from './temp-folder.ts';
 
@@ -38,7 +40,7 @@ export interface TestServer {
   logs(): readonly LogLine[];
   /** Everything printed so far that was not a JSON log line. */
   text(): string;
-  /** Ends it with SIGTERM and returns the exit code; rejects when it has not ended within 20 s. */
+  /** Ends it with SIGTERM and returns the exit code; rejects when it has not ended within {@link patienceMs}. */
   stop(): Promise<number | null>;
   /** Waits for one that has had its signal and returns the exit code; rejects as `stop` does. */
   ended(): Promise<number | null>;
@@ -48,11 +50,10 @@ export interface TestServer {
   restart(): Promise<void>;
 }
 
-const readyPatienceMs = 20_000;
-const stopPatienceMs = 20_000;
-
 interface Running {
   readonly child: ChildProcess;
+  /** Resolves when it has ended and all it printed was read. */
+  readonly closed: Promise<unknown>;
   readonly port: number;
   readonly flightPort: number;
 }
@@ -68,9 +69,10 @@ export async function startServer(owner: CleanupOwner, options: TestServerOption
   const lines: LogLine[] = [];
   const printed: string[] = [];
   const start = () => launch(folder, configPath, options, lines, printed);
+  showLogOfFailures(owner, () => [...lines.map((line) => JSON.stringify(line)), ...printed]);
   let running = await start();
   owner.after(async () => {
-    if (isRunning(running.child)) await end(running.child, 'SIGKILL');
+    if (isRunning(running.child)) await end(running, 'SIGKILL');
   });
   return {
     get url() {
@@ -93,10 +95,10 @@ export async function startServer(owner: CleanupOwner, options: TestServerOption
     dbPath: findDbPath(config, folder),
     logs: () => lines,
     text: () => printed.join('\n'),
-    stop: () => end(running.child, 'SIGTERM'),
-    ended: () => end(running.child),
+    stop: () => end(running, 'SIGTERM'),
+    ended: () => end(running),
     kill: async () => {
-      await end(running.child, 'SIGKILL');
+      await end(running, 'SIGKILL');
     },
     restart: async () => {
       if (isRunning(running.child)) throw new Error('Stop the server before starting it again.');
@@ -133,6 +135,7 @@ async function launch(
     env: { ...Object.fromEntries(inherited), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const closed = once(child, 'close');
   const firstLine = lines.length;
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (text) => {
@@ -144,9 +147,10 @@ async function launch(
   try {
     // Who checks no certificate learns nothing here; the line with the ports comes when the server is ready.
     const answers = /^tls:/m.test(readFileSync(configPath, 'utf8')) ? async () => true : answersReady;
-    return await waitUntilReady(child, () => lines.slice(firstLine), answers);
+    const ports = await waitUntilReady(child, () => lines.slice(firstLine), answers);
+    return { child, closed, ...ports };
   } catch (error) {
-    if (isRunning(child)) await end(child, 'SIGKILL');
+    await end({ child, closed }, 'SIGKILL');
     const log = lines.slice(firstLine).map((line) => JSON.stringify(line));
     throw new Error(`The server did not become ready:\n${[...printed, ...log].join('\n')}`, { cause: error });
   }
@@ -165,19 +169,19 @@ async function waitUntilReady(
   child: ChildProcess,
   readLines: () => readonly LogLine[],
   answers: (port: number) => Promise<boolean>,
-): Promise<Running> {
-  const deadline = Date.now() + readyPatienceMs;
+): Promise<Pick<Running, 'port' | 'flightPort'>> {
+  const deadline = Date.now() + patienceMs;
   while (Date.now() < deadline) {
     if (!isRunning(child)) throw new Error(`It ended with ${child.exitCode ?? child.signalCode}.`);
     // The line that --json asks for; unlike the log's line it comes at every log level.
     const bound = readLines().find((line) => line['msg'] === undefined && typeof line['port'] === 'number');
     const port = Number(bound?.['port'] ?? 0);
     if (port > 0 && (await answers(port))) {
-      return { child, port, flightPort: Number(bound?.['flight_port'] ?? port) };
+      return { port, flightPort: Number(bound?.['flight_port'] ?? port) };
     }
     await sleep(10);
   }
-  throw new Error(`It was not ready within ${readyPatienceMs} ms.`);
+  throw new Error(`It was not ready within ${patienceMs} ms.`);
 }
 
 async function answersReady(port: number): Promise<boolean> {
@@ -194,10 +198,14 @@ function isRunning(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null;
 }
 
-async function end(child: ChildProcess, signal?: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
-  if (!isRunning(child)) return child.exitCode;
-  const closed = once(child, 'close', { signal: AbortSignal.timeout(stopPatienceMs) });
-  if (signal !== undefined) child.kill(signal);
-  await closed;
+async function end(
+  { child, closed }: Pick<Running, 'child' | 'closed'>,
+  signal?: 'SIGTERM' | 'SIGKILL',
+): Promise<number | null> {
+  if (signal !== undefined && isRunning(child)) child.kill(signal);
+  const tooLate = sleep(patienceMs, 'too late', { ref: false });
+  if ((await Promise.race([closed, tooLate])) === 'too late') {
+    throw new Error(`The server had not ended ${patienceMs} ms after its signal.`);
+  }
   return child.exitCode;
 }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { arrowBytes } from '../../support/arrow.ts';
+import { waitFor } from '../../support/patience.ts';
 import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
 import { startServer, type TestServer } from '../../support/server.ts';
 import { post } from '../producers.ts';
@@ -63,7 +63,7 @@ print('0')`,
     await ask('/delta/events/vacuum', press);
     await ask('/admin/reload', operator);
     const shown = readAudit(server).map(({ time, request_id, commit_id, ...rest }) => {
-      assert.ok(Math.abs(Date.parse(String(time)) - Date.now()) < 120_000);
+      assert.ok(Math.abs(Date.parse(String(time)) - Date.now()) < 3_600_000);
       assert.equal(typeof request_id, 'string');
       return rest;
     });
@@ -159,10 +159,7 @@ test('while the audit log cannot be written nothing is changed, readiness says w
   );
   symlinkSync('room.jsonl', `${path}.room`);
   renameSync(`${path}.room`, path);
-  for (let waited = 0; waited < 10_000; waited += 100) {
-    if ((await fetch(`${server.url}/health/ready`)).status === 200) break;
-    await sleep(100);
-  }
+  await waitFor('a ready server', async () => (await fetch(`${server.url}/health/ready`)).status === 200);
   assert.equal((await post(server, 'sensors', rows, bearer(press))).status, 200);
   assert.deepEqual(
     readAudit(server).map(({ rows: count }) => count),

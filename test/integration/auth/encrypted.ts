@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
+import { patienceMs } from '../../support/patience.ts';
 
 /** What a request over TLS came to. */
 export interface EncryptedAnswer {
@@ -37,7 +38,7 @@ export function askEncrypted(url: string, options: EncryptedRequest): Promise<En
       ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
       ...(maxVersion === undefined ? {} : { maxVersion, minVersion: 'TLSv1' }),
     });
-    asked.setTimeout(10_000, () => asked.destroy(new Error('no answer')));
+    asked.setTimeout(patienceMs, () => asked.destroy(new Error('no answer')));
     asked.on('error', reject);
     asked.on('response', (response) => {
       const socket = response.socket as TLSSocket;

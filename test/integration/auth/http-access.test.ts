@@ -3,11 +3,12 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { arrowBytes } from '../../support/arrow.ts';
+import { patienceMs, waitFor } from '../../support/patience.ts';
 import { skipWithoutPython } from '../../support/python.ts';
 import { repositoryRoot } from '../../support/repository.ts';
 import { startServer, type TestServer } from '../../support/server.ts';
+import { waitForLine } from '../../support/server-log.ts';
 import { getJson, post } from '../producers.ts';
 import { bearer, makeTokens } from './tokens.ts';
 
@@ -39,7 +40,7 @@ function sendRaw(server: TestServer, head: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(server.port, '127.0.0.1', () => socket.write(head, 'latin1'));
     let answer = '';
-    socket.setTimeout(5000, () => socket.destroy(new Error('no answer')));
+    socket.setTimeout(patienceMs, () => socket.destroy(new Error('no answer')));
     socket.on('data', (chunk) => {
       answer += chunk.toString('latin1');
       if (answer.includes('request_id') || answer.includes('100 Continue')) socket.destroy();
@@ -197,37 +198,23 @@ test('metrics are public where the configuration says so, also after a reload', 
   assert.equal((await ask(server, 'GET', '/metrics')).status, 401);
 });
 
-test('a changed file of tokens is live within a second; a bad one changes nothing and is told with its place', async (t) => {
+test('a changed file of tokens is live by itself; a bad one changes nothing and is told with its place', async (t) => {
   const server = await startServer(t, { config, files });
   const path = join(server.folder, 'tokens.yaml');
   const statusOf = async (token: string) => (await ask(server, 'GET', '/streams', token)).status;
-  const until = async (token: string, wanted: number) => {
-    const start = Date.now();
-    while ((await statusOf(token)) !== wanted) {
-      assert.ok(Date.now() - start < 5000, `never ${wanted}`);
-      await sleep(20);
-    }
-    return Date.now() - start;
-  };
   assert.equal(await statusOf(reader), 200);
   const next = makeTokens({ other: { scopes: ['read'] } });
   writeFileSync(`${path}.new`, next.yaml);
   renameSync(`${path}.new`, path);
-  const tookMs = await until(next.secrets.other, 200);
-  assert.ok(tookMs < 2500, `${tookMs} ms`);
+  await waitFor('the new token', async () => (await statusOf(next.secrets.other)) === 200);
   assert.equal(await statusOf(reader), 401);
-  const before = server.logs().length;
   writeFileSync(path, `${next.yaml}  - {name: broken, sha256: short, scopes: [read]}\n`);
-  for (let waited = 0; waited < 5000 && server.logs().length === before; waited += 50) await sleep(50);
-  const line = server
-    .logs()
-    .slice(before)
-    .find(({ level }) => level === 'error');
+  const line = await waitForLine(server, ({ level }) => level === 'error');
   assert.match(
-    String(line?.['msg']),
+    String(line['msg']),
     /tokens rejected, those in force are kept: tokens\.yaml:3:28: tokens\.1\.sha256: expected/,
   );
-  assert.deepEqual([line?.['line'], line?.['position']], [3, 28]);
+  assert.deepEqual([line['line'], line['position']], [3, 28]);
   assert.equal(await statusOf(next.secrets.other), 200);
 });
 
@@ -252,8 +239,8 @@ test('refusals move the metrics, and a known caller is named in the log', async 
   const { text } = await ask(server, 'GET', '/metrics', reader);
   assert.match(text, /arrowport_errors_total\{code="UNAUTHENTICATED"\} 1/);
   assert.match(text, /arrowport_errors_total\{code="FORBIDDEN"\} 1/);
-  const forbidden = server.logs().find((line) => line['code'] === 'FORBIDDEN');
-  assert.equal(forbidden?.['caller'], 'press');
+  const forbidden = await waitForLine(server, (line) => line['code'] === 'FORBIDDEN');
+  assert.equal(forbidden['caller'], 'press');
 });
 
 test('without auth everything is open, whatever credentials come', async (t) => {

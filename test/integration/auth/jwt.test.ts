@@ -5,8 +5,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { arrowBytes } from '../../support/arrow.ts';
+import { waitFor } from '../../support/patience.ts';
 import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
 import { startServer } from '../../support/server.ts';
 import { post } from '../producers.ts';
@@ -85,7 +85,7 @@ print(json.dumps(answers))`,
   );
 });
 
-test('a key file that changes is live within a second; one that holds a private key is refused at the start', async (t) => {
+test('a key file that changes is live by itself; one that holds a private key is refused at the start', async (t) => {
   const pairs = [1, 2].map(() => generateKeyPairSync('ec', { namedCurve: 'P-256' }));
   const [first, second] = pairs.map(({ publicKey }) =>
     publicKey.export({ type: 'spki', format: 'pem' }).toString(),
@@ -98,8 +98,8 @@ test('a key file that changes is live within a second; one that holds a private 
   assert.deepEqual([await status(one), await status(two)], [200, 401]);
   writeFileSync(join(server.folder, 'next.pem'), second ?? '');
   renameSync(join(server.folder, 'next.pem'), join(server.folder, 'issuer.pem'));
-  for (let waited = 0; waited < 5000 && (await status(two)) !== 200; waited += 20) await sleep(20);
-  assert.deepEqual([await status(one), await status(two)], [401, 200]);
+  await waitFor('the second key', async () => (await status(two)) === 200);
+  assert.equal(await status(one), 401);
   const privatePem = pairs[0]?.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() ?? '';
   await assert.rejects(
     startServer(t, { config, files: { 'issuer.pem': privatePem } }),

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { issueToken } from '../../../src/auth/issue-token.ts';
 import { arrowBytes } from '../../support/arrow.ts';
 import { createTestAuthority } from '../../support/certificates.ts';
+import { patienceMs } from '../../support/patience.ts';
 import { runPython, skipWithoutPython } from '../../support/python.ts';
 import { startServer } from '../../support/server.ts';
 import { cleanEnvironment, mainPath } from '../../unit/cli/run-cli.ts';
@@ -42,7 +43,7 @@ table = pa.table({'id': [1]})
 for secret in secrets:
     for value in ['Bearer ' + secret, 'Basic ' + base64.b64encode(('x:' + secret).encode()).decode(), secret, 'Bearer ' + secret + ' ' + secret]:
         client = fl.FlightClient(url, tls_root_certs=ca)
-        options = fl.FlightCallOptions(headers=[(b'authorization', value.encode())], timeout=20)
+        options = fl.FlightCallOptions(headers=[(b'authorization', value.encode())], timeout=200)
         for path in [('sensors',), ('other',)]:
             try:
                 writer, reader = client.do_put(fl.FlightDescriptor.for_path(*path), table.schema, options)
@@ -143,7 +144,7 @@ streams: {lake: {storage_backend: delta}}
 /** Resolves with what the list of processes shows of one, once it has settled. */
 async function showProcess(child: ChildProcess): Promise<string> {
   let shown = '';
-  for (let waited = 0; waited < 10_000; waited += 50) {
+  for (let waited = 0; waited < patienceMs; waited += 50) {
     shown = execFileSync('ps', ['-ww', '-o', 'args=', '-p', String(child.pid)], { encoding: 'utf8' });
     if (!shown.includes('--token')) return shown;
     await sleep(50);

@@ -77,14 +77,14 @@ test('over Flight a bound token lists, describes and reads its own tables only',
 import json, sys
 import pyarrow.flight as fl
 client = fl.FlightClient(sys.argv[1])
-options = fl.FlightCallOptions(headers=[(b'authorization', ('Bearer ' + sys.argv[2]).encode())], timeout=20)
+options = fl.FlightCallOptions(headers=[(b'authorization', ('Bearer ' + sys.argv[2]).encode())], timeout=200)
 def read(descriptor):
     try:
         info = client.get_flight_info(descriptor, options)
         return client.do_get(info.endpoints[0].ticket, options).read_all().num_rows
     except Exception as error:
         return type(error).__name__
-reader = fl.FlightCallOptions(headers=[(b'authorization', ('Bearer ' + sys.argv[3]).encode())], timeout=20)
+reader = fl.FlightCallOptions(headers=[(b'authorization', ('Bearer ' + sys.argv[3]).encode())], timeout=200)
 foreign = client.get_flight_info(fl.FlightDescriptor.for_path('payroll'), reader).endpoints[0].ticket
 def steal():
     try:

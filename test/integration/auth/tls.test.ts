@@ -5,12 +5,13 @@ import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { arrowBytes } from '../../support/arrow.ts';
 import { createTestAuthority } from '../../support/certificates.ts';
+import { waitFor } from '../../support/patience.ts';
 import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
 import { startServer, type TestServer } from '../../support/server.ts';
+import { waitForLine } from '../../support/server-log.ts';
 import { runCli } from '../../unit/cli/run-cli.ts';
 import { arrowStream } from '../producers.ts';
 import { askEncrypted } from './encrypted.ts';
@@ -39,7 +40,7 @@ import pyarrow as pa, pyarrow.flight as fl
 url, port, ca, token, cert, key = sys.argv[1:7]
 extra = {'cert_chain': cert, 'private_key': key} if cert else {}
 client = fl.FlightClient(url, tls_root_certs=ca, **extra)
-options = fl.FlightCallOptions(headers=[(b'authorization', ('Bearer ' + token).encode())] if token else [], timeout=20)
+options = fl.FlightCallOptions(headers=[(b'authorization', ('Bearer ' + token).encode())] if token else [], timeout=200)
 table = pa.table({'id': list(range(100000))})
 try:
     writer, reader = client.do_put(fl.FlightDescriptor.for_path('over_flight'), table.schema, options)
@@ -109,7 +110,7 @@ test('a client that does not encrypt, sends nonsense or says nothing harms nobod
   await closed;
 });
 
-test('another certificate is served within a second of its files changing; one that does not fit changes nothing', async (t) => {
+test('another certificate is served soon after its files changed; one that does not fit changes nothing', async (t) => {
   const first = authority.issue();
   const server = await startServer(t, { config: tlsConfig, files: serverFiles(first) });
   const fingerprint = ({ cert }: { cert: string }) => new X509Certificate(cert).fingerprint256;
@@ -118,16 +119,17 @@ test('another certificate is served within a second of its files changing; one t
   const second = authority.issue();
   writeFileSync(join(server.folder, 'server.pem'), second.cert);
   writeFileSync(join(server.folder, 'server.key'), second.key);
-  const start = Date.now();
-  while ((await served()) !== fingerprint(second)) {
-    assert.ok(Date.now() - start < 5000, 'the second certificate is not served');
-    await sleep(20);
-  }
-  const before = server.logs().length;
+  await waitFor('the second certificate', async () => (await served()) === fingerprint(second));
+  const rejections = () =>
+    server
+      .logs()
+      .map(({ msg }) => String(msg))
+      .filter((text) => text.startsWith('certificates rejected'));
+  const before = rejections().length;
   writeFileSync(join(server.folder, 'server.pem'), authority.issue().cert);
-  for (let waited = 0; waited < 5000 && server.logs().length === before; waited += 50) await sleep(50);
+  await waitFor('a rejection', () => rejections().length > before);
   assert.match(
-    String(server.logs().at(-1)?.['msg']),
+    rejections().at(-1) ?? '',
     /certificates rejected, those in force are kept: tls\.key: the file server\.key is not the key of the certificate/,
   );
   assert.equal(await served(), fingerprint(second));
@@ -147,8 +149,8 @@ test(
     assert.equal(await putOverFlight(server, '', client), 100_000);
     assert.match(String(await putOverFlight(server, '')), /Unavailable|Error/);
     assert.match(String(await putOverFlight(server, '', stranger)), /Unavailable|Error/);
-    const line = server.logs().find(({ stream }) => stream === 'over_flight');
-    assert.equal(line?.['caller'], 'worker-1');
+    const line = await waitForLine(server, ({ stream }) => stream === 'over_flight');
+    assert.equal(line['caller'], 'worker-1');
   },
 );
 
@@ -202,9 +204,7 @@ test(
     const other = authority.issue({ dnsNames: ['elsewhere'], addresses: [] });
     writeFileSync(join(server.folder, 'server.pem'), other.cert);
     writeFileSync(join(server.folder, 'server.key'), other.key);
-    for (let waited = 0; waited < 5000; waited += 100) {
-      if ((await run(['streams'])).code !== 0) break;
-    }
+    await waitFor('the other certificate', async () => (await run(['streams'])).code !== 0);
     for (const args of [['streams'], ['ingest', 'rows', file, '--transport', 'flight']]) {
       const elsewhere = await run(args);
       assert.equal(elsewhere.code, 3, elsewhere.stderr);
@@ -294,9 +294,7 @@ test('an authority that is taken out of client_ca is taken out for earlier sessi
   const other = createTestAuthority('Other Authority');
   writeFileSync(join(server.folder, 'clients.pem'), other.cert);
   const stranger = other.issue({ commonName: 'worker-2' });
-  for (let waited = 0; waited < 5000 && !(await shakeHands(server.port, stranger)).isLetIn; waited += 50)
-    await sleep(50);
-  assert.equal((await shakeHands(server.port, stranger)).isLetIn, true);
+  await waitFor('the other authority', async () => (await shakeHands(server.port, stranger)).isLetIn);
   assert.equal((await shakeHands(server.port, client)).isLetIn, false);
   assert.equal((await shakeHands(server.port, client, again.session ?? first.session)).isLetIn, false);
 });

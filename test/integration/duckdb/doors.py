@@ -25,7 +25,7 @@ class Server:
 
     def post(self, stream, body, kind=STREAM, query="", headers=None):
         """Posts bytes, or an iterable of bytes (chunked). Returns the receipt or the problem, with `http`."""
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=120)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=500)
         try:
             try:
                 connection.request("POST", f"/ingest/{stream}{query}", body, {"content-type": kind, **(headers or {})})
@@ -43,7 +43,7 @@ class Server:
             descriptor = fl.FlightDescriptor.for_command(json.dumps({"stream_name": stream, **command}))
         with fl.connect(self.flight_url) as client:
             try:
-                writer, reader = client.do_put(descriptor, schema, fl.FlightCallOptions(timeout=120))
+                writer, reader = client.do_put(descriptor, schema, fl.FlightCallOptions(timeout=500))
                 try:
                     for batch in batches:
                         writer.write_batch(batch)
@@ -63,7 +63,7 @@ class Server:
                 return {"code": spoken[1], "detail": spoken[2], "column": column and column[1]}
 
     def metric(self, name):
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=500)
         connection.request("GET", "/metrics")
         lines = connection.getresponse().read().decode().splitlines()
         connection.close()

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { arrowBytes } from '../../support/arrow.ts';
+import { waitFor } from '../../support/patience.ts';
 import { skipWithoutPython } from '../../support/python.ts';
 import { startServer, type TestServer } from '../../support/server.ts';
 import { scrape } from '../metric-samples.ts';
@@ -63,8 +63,9 @@ test('a kill in the midst of loads leaves each of them whole or not at all', nee
   const acknowledged: number[] = [];
   for (const [round, enough] of [8, 15, 30].entries()) {
     const sent = runScenario<number[]>(server, 'kill_send', [String(round * 1_000_000), String(rows)]);
-    while ((await scrape(server)).sum('arrowport_transactions_total', 'outcome="committed"') < enough)
-      await sleep(10);
+    const committed = async () =>
+      (await scrape(server)).sum('arrowport_transactions_total', 'outcome="committed"');
+    await waitFor(`${enough} loads`, async () => (await committed()) >= enough);
     await server.kill();
     acknowledged.push(...(await sent));
     await server.restart();
@@ -92,18 +93,11 @@ async function hasTable(server: Pick<TestServer, 'url'>, stream: string): Promis
 }
 
 async function waitForNoTable(server: Pick<TestServer, 'url'>, stream: string): Promise<void> {
-  const deadline = performance.now() + 5000;
-  while (await hasTable(server, stream)) {
-    assert.ok(performance.now() < deadline, `${stream}: the table is still there`);
-    await sleep(10);
-  }
+  await waitFor(`no table of ${stream}`, async () => !(await hasTable(server, stream)));
 }
 
 /** Waits until the table is made: nobody is shown it before its first commit, but the write-ahead log has it. */
 async function waitForLog(server: TestServer, table: string): Promise<void> {
-  const deadline = performance.now() + 5000;
-  while (!existsSync(`${server.dbPath}.wal`) || !readFileSync(`${server.dbPath}.wal`).includes(table)) {
-    assert.ok(performance.now() < deadline, `${table}: no table`);
-    await sleep(10);
-  }
+  const log = `${server.dbPath}.wal`;
+  await waitFor(`${table} in the log`, () => existsSync(log) && readFileSync(log).includes(table));
 }

@@ -30,9 +30,8 @@ test(
     const server = await startServer(t, { config: 'limits: {max_inflight_bytes: 10000000}\n' });
     const source = 'table = pa.table({"x": np.random.default_rng(1).random(2100000)})';
     const body = await arrowBytes(source, { codec: 'zstd', batchRows: 700_000 });
-    const startedAt = performance.now();
+    // One that waited for memory that it holds itself would be refused in the end.
     assert.deepEqual(await ingest(server, 'pressed', body), [200, 2_100_000]);
-    assert.ok(performance.now() - startedAt < 30_000, 'the load waited for memory that it held itself');
   },
 );
 

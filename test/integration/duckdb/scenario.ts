@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { runPythonJson } from '../../support/python.ts';
 import type { TestServer } from '../../support/server.ts';
 
-const options = { env: { PYTHONDONTWRITEBYTECODE: '1' }, timeoutMs: 240_000 };
+const options = { env: { PYTHONDONTWRITEBYTECODE: '1' }, timeoutMs: 540_000 };
 
 function pathOf(program: string): string {
   return fileURLToPath(new URL(`${program}.py`, import.meta.url));

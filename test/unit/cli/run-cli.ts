@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { patienceMs } from '../../support/patience.ts';
 import { repositoryRoot } from '../../support/repository.ts';
 
 /** How one run of the command line ended. */
@@ -31,7 +32,7 @@ export function runCli(args: readonly string[], options: CliOptions = {}): Promi
     cwd: options.cwd ?? repositoryRoot,
     env: { ...cleanEnvironment(), ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: 60_000,
+    timeout: 2 * patienceMs,
   });
   let stdout = '';
   let stderr = '';
