@@ -58,11 +58,21 @@ export interface ReadPart {
  */
 export type StatementKind = 'query' | 'update' | 'ddl';
 
+/** A number that was written with a point or an exponent: it binds as a floating one even where it is whole. */
+export class FloatingNumber {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
 /** A parameter's value in JavaScript: what JSON has, and what it has not. Numbers that are whole bind as integers. */
 export type ParameterValue =
   | null
   | boolean
   | number
+  | FloatingNumber
   | bigint
   | string
   | Date

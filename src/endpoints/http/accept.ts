@@ -38,11 +38,11 @@ interface AcceptedRange {
 
 /** Chooses the form of rows by an Accept header, by its qualities, then its order; Arrow without one. Throws NOT_ACCEPTABLE. */
 export function chooseRowAnswer(accept: string | undefined): RowAnswer {
-  const ranges = parseAccept(accept ?? '*/*')
-    .filter(({ quality }) => quality > 0)
-    .sort((a, b) => b.quality - a.quality);
+  const given = parseAccept(accept === undefined || accept.trim() === '' ? '*/*' : accept);
+  const refused = new Set(given.filter(({ quality }) => quality === 0).map(({ type }) => type));
+  const ranges = given.filter(({ quality }) => quality > 0).sort((a, b) => b.quality - a.quality);
   for (const range of ranges) {
-    const mediaType = rowMediaTypes.find((type) => matches(range.type, type));
+    const mediaType = rowMediaTypes.find((type) => matches(range.type, type) && !refused.has(type));
     if (mediaType !== undefined) return createAnswer(mediaType, range.codecs);
   }
   throw new ArrowportError('NOT_ACCEPTABLE', `Rows are sent as ${rowMediaTypes.join(', ')}.`);

@@ -14,7 +14,7 @@ const STREAM_PATH = /^\/(?:ingest|stream|streams|delta)\/([^?]*)/;
 /** Answers every error that is thrown before or beside the ingest path, and tells the observer. */
 export function answerFailures(app: FastifyInstance, observer: IngestObserver, routes: RouteList): void {
   app.setErrorHandler((thrown, request, reply) => {
-    const error = fromFastify(thrown);
+    const error = fromFastify(thrown, request);
     const caller = request.caller === undefined ? {} : { caller: request.caller.name };
     const failed = {
       requestId: request.id,
@@ -81,14 +81,15 @@ function streamOf(request: FastifyRequest): string | null {
 }
 
 /** Fastify refuses a Content-Type that is none before any route sees it. */
-function fromFastify(thrown: unknown): ArrowportError {
+function fromFastify(thrown: unknown, request: FastifyRequest): ArrowportError {
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
   if (code !== 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return toArrowportError(thrown);
-  return new ArrowportError(
-    'MEDIA_TYPE_UNSUPPORTED',
-    'The Content-Type is no media type: send application/vnd.apache.arrow.stream or application/vnd.apache.arrow.file.',
-    { cause: thrown },
-  );
+  const wanted = request.url.startsWith('/query')
+    ? 'send SQL as text/plain, application/sql or application/json'
+    : 'send application/vnd.apache.arrow.stream or application/vnd.apache.arrow.file';
+  return new ArrowportError('MEDIA_TYPE_UNSUPPORTED', `The Content-Type is no media type: ${wanted}.`, {
+    cause: thrown,
+  });
 }
 
 const PARSER_STATUS: Readonly<Record<string, number>> = {

@@ -1,13 +1,27 @@
 import type { FastifyRequest } from 'fastify';
 import type { OptionValues } from '../../core/delta-options.ts';
-import { NO_PARAMETERS, type ParameterValue, type QueryParameters } from '../../core/query.ts';
+import {
+  FloatingNumber,
+  NO_PARAMETERS,
+  type ParameterValue,
+  type QueryParameters,
+} from '../../core/query.ts';
 import { ArrowportError } from '../../errors.ts';
+import { createArrowBody } from './arrow-body.ts';
 import { findQueryCount, findQueryText } from './delta-query.ts';
 import type { HttpSettings } from './deps.ts';
+import { createHeldBytes, type HeldBytes } from './held-bytes.ts';
 import { refuseUnknownQuery } from './ingest-headers.ts';
 
-/** Bytes of the largest body of a query. */
+/** Bytes of the largest body of a query, its Content-Encoding undone. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
+/** Values in it, those in lists counted; parameters may have as many. */
+const MAX_VALUES = 131_072;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const LIST = 0x5b;
+const OBJECT = 0x7b;
+const BACKSLASH = 0x5c;
 
 /** A statement as a request has it. */
 export interface QueryRequest {
@@ -37,8 +51,26 @@ export function readQueryUrl(request: FastifyRequest): QueryRequest {
   return { sql, parameters: NO_PARAMETERS, ...readBounds(query) };
 }
 
+/** Makes the count of the bodies that hold statements: small ones never wait for large ones. */
+export function createHeldStatements(): HeldBytes {
+  return createHeldBytes({
+    maxHeldBytes: () => 4 * MAX_BODY_BYTES,
+    freeBytes: 64 * 1024,
+    tooLarge: (maxBytes) =>
+      new ArrowportError('BODY_TOO_LARGE', `The body of a query may have ${maxBytes / 1024 / 1024} MiB.`),
+    overloaded: () =>
+      new ArrowportError('OVERLOADED', 'Too many large statements are here at once.', {
+        details: { retryAfterMs: 1000 },
+      }),
+  });
+}
+
 /** Reads the statement of a POST. Throws OPTION_INVALID, MEDIA_TYPE_UNSUPPORTED, BODY_TOO_LARGE, and what reading throws. */
-export async function readQueryBody(request: FastifyRequest, settings: HttpSettings): Promise<QueryRequest> {
+export async function readQueryBody(
+  request: FastifyRequest,
+  settings: HttpSettings,
+  held: HeldBytes,
+): Promise<QueryRequest> {
   const query = request.query as OptionValues;
   refuseUnknownQuery(query, ['timeout_ms', 'max_rows']);
   const bounds = readBounds(query);
@@ -49,9 +81,16 @@ export async function readQueryBody(request: FastifyRequest, settings: HttpSetti
       'SQL is sent as text/plain, application/sql or application/json.',
     );
   }
-  const text = await readText(request, settings);
-  if (essence !== 'application/json') return { sql: text, parameters: NO_PARAMETERS, ...bounds };
-  return { ...readDocument(text), ...bounds };
+  const body = await gatherBody(request, settings, held);
+  try {
+    if (essence !== 'application/json') {
+      return { sql: decodeText(body.bytes), parameters: NO_PARAMETERS, ...bounds };
+    }
+    refuseManyValues(body.bytes);
+    return { ...readDocument(decodeText(body.bytes)), ...bounds };
+  } finally {
+    body.give();
+  }
 }
 
 function readBounds(query: OptionValues): Pick<QueryRequest, 'timeoutMs' | 'maxRows'> {
@@ -64,17 +103,57 @@ function readBounds(query: OptionValues): Pick<QueryRequest, 'timeoutMs' | 'maxR
   };
 }
 
-async function readText(request: FastifyRequest, settings: HttpSettings): Promise<string> {
+/** The body with its Content-Encoding undone. */
+async function gatherBody(
+  request: FastifyRequest,
+  settings: HttpSettings,
+  held: HeldBytes,
+): Promise<{ bytes: Buffer; give(): void }> {
   const body = request.bodySource;
   if (body === undefined) throw new ArrowportError('INTERNAL', 'The request has no body to read.');
-  const parts: Uint8Array[] = [];
-  const limits = { maxBodyBytes: MAX_BODY_BYTES, idleTimeoutMs: settings.idleTimeoutSeconds * 1000 };
-  for await (const chunk of body.read(limits)) parts.push(Buffer.from(chunk));
+  const wire = { maxBodyBytes: null, idleTimeoutMs: settings.idleTimeoutSeconds * 1000 };
+  const encoding = request.headers['content-encoding'];
+  const decoded = createArrowBody(body, encoding, wire, settings, 'given');
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts));
+    return await held.gather(decoded.chunks, MAX_BODY_BYTES);
+  } finally {
+    decoded.close();
+  }
+}
+
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
     throw new ArrowportError('QUERY_INVALID', 'The statement is not UTF-8.', { cause });
   }
+}
+
+/** Refuses a document by its commas and brackets, before it is parsed: nothing else runs while millions of values are. */
+function refuseManyValues(bytes: Buffer): void {
+  let values = 0;
+  for (let at = 0; at < bytes.length; at += 1) {
+    if (bytes[at] === QUOTE) at = endOfText(bytes, at);
+    else if (bytes[at] === COMMA || bytes[at] === LIST || bytes[at] === OBJECT) values += 1;
+  }
+  if (values <= MAX_VALUES) return;
+  throw new ArrowportError(
+    'BODY_TOO_LARGE',
+    `The body of a query may have ${MAX_VALUES} values, those in lists counted: load them as a table and join it.`,
+  );
+}
+
+/** Where the text that begins at a quotation mark ends. */
+function endOfText(bytes: Buffer, start: number): number {
+  let end = bytes.indexOf(QUOTE, start + 1);
+  while (end > 0 && isEscaped(bytes, end)) end = bytes.indexOf(QUOTE, end + 1);
+  return end < 0 ? bytes.length : end;
+}
+
+function isEscaped(bytes: Buffer, at: number): boolean {
+  let slashes = 0;
+  while (bytes[at - 1 - slashes] === BACKSLASH) slashes += 1;
+  return slashes % 2 === 1;
 }
 
 function readDocument(text: string): Pick<QueryRequest, 'sql' | 'parameters'> {
@@ -90,24 +169,27 @@ function readDocument(text: string): Pick<QueryRequest, 'sql' | 'parameters'> {
   if (Array.isArray(parameters)) {
     return { sql, parameters: { kind: 'values', values: parameters as ParameterValue[] } };
   }
-  if (typeof parameters !== 'object') throw malformed();
+  if (typeof parameters !== 'object' || parameters instanceof FloatingNumber) throw malformed();
   return {
     sql,
     parameters: { kind: 'named', values: parameters as Readonly<Record<string, ParameterValue>> },
   };
 }
 
-/** Integers that JavaScript's numbers do not hold keep their digits. */
+/** Integers that JavaScript's numbers do not hold keep their digits; what is written as a floating number stays one. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text, (_key: string, value: unknown, context?: { source?: string }) =>
-      typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? '')
-        ? BigInt(context?.source ?? 0)
-        : value,
+      typeof value === 'number' ? readNumber(value, context?.source ?? '') : value,
     );
   } catch (cause) {
     throw new ArrowportError('OPTION_INVALID', 'The body is not JSON.', { cause });
   }
+}
+
+function readNumber(value: number, source: string): number | bigint | FloatingNumber {
+  if (Number.isSafeInteger(value)) return /[.eE]/.test(source) ? new FloatingNumber(value) : value;
+  return /^-?\d+$/.test(source) ? BigInt(source) : value;
 }
 
 function malformed(): ArrowportError {

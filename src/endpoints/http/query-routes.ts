@@ -4,7 +4,7 @@ import { chooseRowAnswer } from './accept.ts';
 import { callerOf } from './access.ts';
 import type { HttpEndpointDeps } from './deps.ts';
 import { sendHead, sendResult } from './query-answer.ts';
-import { type QueryRequest, readQueryBody, readQueryUrl } from './query-request.ts';
+import { createHeldStatements, type QueryRequest, readQueryBody, readQueryUrl } from './query-request.ts';
 import { getQuerySchema, postQuerySchema } from './query-schemas.ts';
 
 const config = { access: { scopes: ['read', 'admin'] } } as const;
@@ -15,6 +15,7 @@ export function registerQueryRoutes(
   { settings }: Pick<HttpEndpointDeps, 'settings'>,
   engine: NonNullable<HttpEndpointDeps['queries']>,
 ): void {
+  const held = createHeldStatements();
   const answerQuery = (request: FastifyRequest, reply: FastifyReply, query: QueryRequest) => {
     const answer = chooseRowAnswer(request.headers.accept);
     const context = readContext(request, query);
@@ -24,7 +25,7 @@ export function registerQueryRoutes(
   app.post('/query', { schema: postQuerySchema, config }, async (request, reply) => {
     // What cannot be answered is refused before its body is read.
     chooseRowAnswer(request.headers.accept);
-    return answerQuery(request, reply, await readQueryBody(request, settings()));
+    return answerQuery(request, reply, await readQueryBody(request, settings(), held));
   });
   app.get('/query', { schema: getQuerySchema, config }, async (request, reply) =>
     answerQuery(request, reply, readQueryUrl(request)),

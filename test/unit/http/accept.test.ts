@@ -6,7 +6,7 @@ import { toJsonArray } from '../../../src/endpoints/http/json-array.ts';
 const arrow = 'application/vnd.apache.arrow.stream';
 
 test('rows are Arrow where nothing else is wanted', () => {
-  for (const accept of [undefined, '*/*', 'application/*', arrow, `text/html, ${arrow}`])
+  for (const accept of [undefined, '', ' ', '*/*', 'application/*', arrow, `text/html, ${arrow}`])
     assert.deepEqual(chooseRowAnswer(accept), { mediaType: arrow, format: 'arrow', asArray: false }, accept);
 });
 
@@ -22,8 +22,16 @@ test('the range with the highest quality wins, the first of equals', () => {
   assert.equal(chooseRowAnswer('TEXT/CSV;charset=utf-8').format, 'csv');
 });
 
+test('a form that is refused by name is not chosen for a wildcard', () => {
+  assert.equal(chooseRowAnswer(`${arrow};q=0, */*`).mediaType, 'application/json');
+  assert.equal(
+    chooseRowAnswer(`${arrow};q=0, application/json;q=0, application/*`).mediaType,
+    'application/x-ndjson',
+  );
+});
+
 test('a header that allows no form of rows is refused', () => {
-  for (const accept of ['text/html', 'text/csv;q=0', 'application/json;q=wrong', ''])
+  for (const accept of ['text/html', 'text/csv;q=0', 'application/json;q=wrong'])
     assert.throws(() => chooseRowAnswer(accept), { code: 'NOT_ACCEPTABLE' }, accept);
 });
 

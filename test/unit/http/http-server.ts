@@ -17,6 +17,7 @@ import type { Problem } from '../../../src/endpoints/http/problem.ts';
 import { createPort } from '../../../src/endpoints/port.ts';
 import { ArrowportError } from '../../../src/errors.ts';
 import { createLogger } from '../../../src/telemetry/logger.ts';
+import { patienceMs } from '../../support/patience.ts';
 
 /** The media type of an IPC stream. */
 export const ARROW_STREAM = 'application/vnd.apache.arrow.stream';
@@ -224,7 +225,10 @@ export function readAll(socket: Socket): Promise<string> {
 export function readUntil(socket: Socket, pattern: RegExp): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
-    const timer = setTimeout(() => reject(new Error(`${pattern} did not come; this came: ${text}`)), 10_000);
+    const timer = setTimeout(
+      () => reject(new Error(`${pattern} did not come; this came: ${text}`)),
+      patienceMs,
+    );
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1');
       if (!pattern.test(text)) return;

@@ -2,7 +2,9 @@ import { type DuckDBPreparedStatement, SQLNULL } from '@duckdb/node-api';
 import type { QueryParameters } from '../../../core/query.ts';
 import { ArrowportError } from '../../../errors.ts';
 import { bindTypedNull } from '../native/typed-null.ts';
-import { fromArrow, fromParameterValue, type TypedValue } from './parameter-values.ts';
+import { fromParameterValue } from './given-values.ts';
+import { ParameterExtent } from './parameter-extent.ts';
+import { fromArrow, type TypedValue } from './parameter-values.ts';
 
 /** Binds one set of values to a prepared statement. */
 export type Binding = (prepared: DuckDBPreparedStatement) => void;
@@ -12,24 +14,29 @@ export function* readBindings(parameters: QueryParameters): Generator<Binding> {
   switch (parameters.kind) {
     case 'values': {
       const { values } = parameters;
-      yield (prepared) =>
-        bindPositions(prepared, values.length, (index) => fromParameterValue(values[index] ?? null));
+      yield (prepared) => {
+        const extent = new ParameterExtent();
+        bindPositions(prepared, values.length, (index) => fromParameterValue(values[index] ?? null, extent));
+      };
       return;
     }
     case 'named': {
       const { values } = parameters;
-      yield (prepared) =>
-        bindNames(prepared, Object.keys(values), (name) => fromParameterValue(values[name] ?? null));
+      yield (prepared) => {
+        const extent = new ParameterExtent();
+        bindNames(prepared, Object.keys(values), (name) => fromParameterValue(values[name] ?? null, extent));
+      };
       return;
     }
     case 'arrow':
       for (const { columns, rows } of parameters.batches) {
         for (let row = 0; row < rows; row += 1) {
           yield (prepared) => {
+            const extent = new ParameterExtent();
             const bind = (index: number): TypedValue => {
               const column = columns[index];
               if (column === undefined) throw new Error('A batch has fewer columns than its schema.');
-              return fromArrow(column, row);
+              return fromArrow(column, row, extent);
             };
             const names = parameters.schema.fields.map(({ name }) => name);
             if (isNamed(prepared, names)) bindNames(prepared, names, (name) => bind(names.indexOf(name)));
@@ -73,20 +80,22 @@ function bindNames(
   valueNamed: (name: string) => TypedValue,
 ): void {
   const names = parameterNames(prepared);
-  const find = (wanted: string) => given.find((name) => name.toLowerCase() === wanted.toLowerCase());
+  const byName = new Map([...given].reverse().map((name) => [name.toLowerCase(), name]));
+  const find = (wanted: string) => byName.get(wanted.toLowerCase());
   const missing = names.filter((name) => find(name) === undefined);
-  if (missing.length > 0) throw invalid(`No value is given for the parameter ${missing.join(', ')}.`);
+  if (missing.length > 0) throw invalid(`No value is given for the parameter ${list(missing)}.`);
   if (given.length !== names.length) {
-    const unknown = given.filter(
-      (name) => !names.some((known) => known.toLowerCase() === name.toLowerCase()),
-    );
-    throw invalid(
-      `The statement has no parameter ${unknown.map((name) => JSON.stringify(name)).join(', ')}.`,
-    );
+    const known = new Set(names.map((name) => name.toLowerCase()));
+    const unknown = given.filter((name) => !known.has(name.toLowerCase()));
+    throw invalid(`The statement has no parameter ${list(unknown.map((name) => JSON.stringify(name)))}.`);
   }
   names.forEach((name, index) => {
     bind(prepared, index + 1, valueNamed(find(name) ?? name));
   });
+}
+
+function list(names: readonly string[]): string {
+  return names.length > 8 ? `${names.slice(0, 8).join(', ')} and ${names.length - 8} more` : names.join(', ');
 }
 
 function parameterNames(prepared: DuckDBPreparedStatement): string[] {

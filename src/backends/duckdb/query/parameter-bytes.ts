@@ -1,5 +1,5 @@
 import type { ArrayData } from '../../../core/array-data.ts';
-import type { ParameterValue, QueryParameters } from '../../../core/query.ts';
+import { FloatingNumber, type ParameterValue, type QueryParameters } from '../../../core/query.ts';
 
 /** The bytes of texts and the like among the parameters of a statement: of Arrow rows, those of all together. */
 export function parameterBytes(parameters: QueryParameters): number {
@@ -10,7 +10,8 @@ export function parameterBytes(parameters: QueryParameters): number {
 function bytesOf(value: ParameterValue): number {
   if (typeof value === 'string') return Buffer.byteLength(value);
   if (value instanceof Uint8Array) return value.byteLength;
-  if (typeof value !== 'object' || value === null || value instanceof Date) return 0;
+  if (typeof value !== 'object' || value === null) return 0;
+  if (value instanceof Date || value instanceof FloatingNumber) return 0;
   return sum(Object.values(value).map((part: ParameterValue) => bytesOf(part) + 8));
 }
 

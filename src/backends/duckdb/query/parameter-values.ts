@@ -16,7 +16,6 @@ import {
   type DuckDBType,
   type DuckDBValue,
   FLOAT,
-  HUGEINT,
   INTEGER,
   INTERVAL,
   LIST,
@@ -48,10 +47,10 @@ import {
   type StructCell,
 } from '../../../arrow/cell-values.ts';
 import type { ArrayData } from '../../../core/array-data.ts';
-import type { ParameterValue } from '../../../core/query.ts';
 import { type ArrowField, describeType, type TimeUnit } from '../../../core/schema.ts';
 import { ArrowportError } from '../../../errors.ts';
 import { decimalType, decimalValue, isDate, isInt64, isMoment, isTimeOfDay } from './parameter-bounds.ts';
+import type { ParameterExtent } from './parameter-extent.ts';
 
 /** A value with the type that it is bound as. */
 export interface TypedValue {
@@ -59,73 +58,14 @@ export interface TypedValue {
   readonly type: DuckDBType;
 }
 
-const int32 = 2 ** 31;
-const int64 = 2n ** 63n;
-
-/** How a value of JavaScript is bound. */
-export function fromParameterValue(value: ParameterValue): TypedValue {
-  if (value === null) return { value, type: SQLNULL };
-  if (typeof value === 'boolean') return { value, type: BOOLEAN };
-  if (typeof value === 'string') return { value, type: VARCHAR };
-  if (typeof value === 'bigint') {
-    return { value, type: value >= -int64 && value < int64 ? BIGINT : HUGEINT };
-  }
-  if (typeof value === 'number') return fromNumber(value);
-  if (value instanceof Date) {
-    return { value: new DuckDBTimestampTZValue(BigInt(value.getTime()) * 1000n), type: TIMESTAMPTZ };
-  }
-  if (value instanceof Uint8Array) return { value: blobValue(value), type: BLOB };
-  if (isList(value)) return fromList(value.map(fromParameterValue));
-  return fromStruct(Object.entries(value).map(([name, member]) => [name, fromParameterValue(member)]));
-}
-
-function isList(value: object): value is readonly ParameterValue[] {
-  return Array.isArray(value);
-}
-
-function fromNumber(value: number): TypedValue {
-  if (!Number.isSafeInteger(value)) return { value, type: DOUBLE };
-  if (value >= -int32 && value < int32) return { value, type: INTEGER };
-  return { value: BigInt(value), type: BIGINT };
-}
-
-function fromList(items: readonly TypedValue[]): TypedValue {
-  const type = items.find((item) => item.type !== SQLNULL)?.type ?? SQLNULL;
-  const wider = items.some((item) => item.type === DOUBLE)
-    ? DOUBLE
-    : items.some((item) => item.type === BIGINT)
-      ? BIGINT
-      : type;
-  const isNumeric = type === INTEGER || type === BIGINT || type === DOUBLE;
-  const common = isNumeric ? wider : type;
-  return { value: listValue(items.map((item) => convertNumber(item.value, common))), type: LIST(common) };
-}
-
-function convertNumber(value: DuckDBValue, type: DuckDBType): DuckDBValue {
-  if (type === DOUBLE && typeof value === 'bigint') return Number(value);
-  if (type === BIGINT && typeof value === 'number') return BigInt(value);
-  return value;
-}
-
-function fromStruct(entries: readonly (readonly [string, TypedValue])[]): TypedValue {
-  if (entries.length === 0)
-    throw new ArrowportError(
-      'TYPE_UNSUPPORTED',
-      'A parameter is an object without members, which DuckDB has none of.',
-    );
-  return {
-    value: structValue(Object.fromEntries(entries.map(([name, { value }]) => [name, value]))),
-    type: STRUCT(Object.fromEntries(entries.map(([name, { type }]) => [name, type]))),
-  };
-}
-
-/** How the value in a row of an Arrow array is bound. Throws TYPE_UNSUPPORTED for types that are not bound. */
-export function fromArrow(array: ArrayData, row: number): TypedValue {
+/** How the value in a row of an Arrow array is bound. Throws TYPE_UNSUPPORTED for types that are not bound, BODY_TOO_LARGE. */
+export function fromArrow(array: ArrayData, row: number, extent: ParameterExtent): TypedValue {
+  extent.add();
   const cell = readCell(array, row);
   const field = valueField(array.field);
   const type = boundType(field);
   if (cell === null) return { value: null, type };
-  return { value: toDuckDb(field, cell), type };
+  return { value: toDuckDb(field, cell, extent), type };
 }
 
 /** What is run-end encoded binds as its values. */
@@ -195,23 +135,30 @@ const timestampTypes: Record<TimeUnit, DuckDBType> = {
   nanosecond: TIMESTAMP_NS,
 };
 
-function toDuckDb(field: ArrowField, cell: NonNullable<Cell>): DuckDBValue {
+function toDuckDb(field: ArrowField, cell: NonNullable<Cell>, extent: ParameterExtent): DuckDBValue {
   if (cell instanceof Uint8Array) return blobValue(cell);
-  if (typeof cell === 'object') return toNested(field, cell);
+  if (typeof cell === 'object') return toNested(field, cell, extent);
   if (typeof cell === 'number' || typeof cell === 'bigint') return toScalar(field, cell);
   return cell;
 }
 
-function toNested(field: ArrowField, cell: ListCell | StructCell | IntervalCell): DuckDBValue {
+function toNested(
+  field: ArrowField,
+  cell: ListCell | StructCell | IntervalCell,
+  extent: ParameterExtent,
+): DuckDBValue {
   switch (cell.kind) {
     case 'list': {
+      extent.expect(cell.to - cell.from);
       const rows = Array.from({ length: cell.to - cell.from }, (_, index) => cell.from + index);
-      if (field.type.kind === 'map') return toMap(cell.array, rows);
-      return listValue(rows.map((row) => fromArrow(cell.array, row).value));
+      if (field.type.kind === 'map') return toMap(cell.array, rows, extent);
+      return listValue(rows.map((row) => fromArrow(cell.array, row, extent).value));
     }
     case 'struct':
       return structValue(
-        Object.fromEntries(cell.arrays.map((array) => [array.field.name, fromArrow(array, cell.row).value])),
+        Object.fromEntries(
+          cell.arrays.map((array) => [array.field.name, fromArrow(array, cell.row, extent).value]),
+        ),
       );
     case 'interval':
       return new DuckDBIntervalValue(
@@ -258,11 +205,14 @@ function toTimestamp(field: ArrowField, ticks: bigint, unit: TimeUnit, zoned: bo
 }
 
 /** Entries of a map are structs of a key and a value. */
-function toMap(entries: ArrayData, rows: readonly number[]): DuckDBValue {
+function toMap(entries: ArrayData, rows: readonly number[], extent: ParameterExtent): DuckDBValue {
   const [keys, values] = entries.children;
   if (keys === undefined || values === undefined) return refuse(entries.field);
   return mapValue(
-    rows.map((row) => ({ key: fromArrow(keys, row).value, value: fromArrow(values, row).value })),
+    rows.map((row) => ({
+      key: fromArrow(keys, row, extent).value,
+      value: fromArrow(values, row, extent).value,
+    })),
   );
 }
 
