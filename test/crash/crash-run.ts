@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type DeltaServer, startDeltaServer } from '../integration/delta-doors/delta-server.ts';
+import { patienceMs } from '../support/patience.ts';
 import type { CleanupOwner } from '../support/temp-folder.ts';
 import { type CrashReport, createReport, noteInstant } from './crash-report.ts';
 import { dieAtStart, endedByItself, killWorker } from './kills.ts';
@@ -25,7 +26,6 @@ export interface CrashRunOptions {
 const lanesPerRound = 4;
 const loadsPerLane = 4;
 const retryPauseMs = 300;
-const mostRetries = 60;
 const mostStarts = 10;
 
 /** What an answer may say when the server or its worker was killed; anything else contradicts the promise. */
@@ -151,11 +151,12 @@ class Epoch {
 
   async #finish(server: DeltaServer): Promise<void> {
     for (const load of this.#loads) {
+      const deadline = performance.now() + patienceMs;
       for (let retry = 0; load.key !== null && !load.acknowledged; retry += 1) {
         if (retry > 0) await sleep(retryPauseMs);
         const sending = this.#producers.send(load, server, () => undefined);
         await this.#take(sending, null);
-        if (retry < mostRetries) continue;
+        if (performance.now() < deadline) continue;
         this.#report.complaints.push(`${this.#where()}: load ${load.load} was never acknowledged`);
         break;
       }

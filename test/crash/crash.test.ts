@@ -9,8 +9,8 @@ const skip = platform() === 'linux' ? skipWithoutPython : 'workers are found by 
 test('twenty rounds of kill -9 lose nothing, double nothing and leave no load in part', {
   skip,
 }, async (t) => {
-  const seed = Number(process.env['ARROWPORT_CRASH_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
-  t.diagnostic(`seed ${seed}; the same again: ARROWPORT_CRASH_SEED=${seed}`);
+  const seed = Number(process.env['ARROWPORT_CRASH_SEED'] ?? 1);
+  t.diagnostic(`seed ${seed}; others come with ARROWPORT_CRASH_SEED`);
   const report = await runCrashes(t, { seed, rounds: 20, roundsPerComparison: 20 });
   t.diagnostic(JSON.stringify(report));
   assert.deepEqual(report.complaints, []);

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { readSnippets, type Snippet } from '../support/document-snippets.ts';
+import { patienceMs } from '../support/patience.ts';
 import { pythonArguments, skipWithoutPython, testPython } from '../support/python.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { startServer, type TestServer } from '../support/server.ts';
@@ -53,7 +54,7 @@ function runCommand(
 ): Promise<Ended> {
   const env = { ...process.env, PATH: workshop.path, ARROWPORT_URL: workshop.server.url, ...variables };
   return new Promise((resolve) => {
-    const options = { cwd: workshop.server.folder, env, timeout: 60_000 };
+    const options = { cwd: workshop.server.folder, env, timeout: 2 * patienceMs };
     const child = execFile(command, args, options, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1;
       resolve({ code, stdout, stderr });

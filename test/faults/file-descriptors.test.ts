@@ -4,11 +4,11 @@ import { readdirSync } from 'node:fs';
 import { Agent, get } from 'node:http';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { killWorker } from '../crash/kills.ts';
 import { startDeltaServer } from '../integration/delta-doors/delta-server.ts';
 import { getJson, openIngest, post } from '../integration/producers.ts';
 import { arrowBytes } from '../support/arrow.ts';
+import { waitFor } from '../support/patience.ts';
 import { skipWithoutPython } from '../support/python.ts';
 import type { TestServer } from '../support/server.ts';
 
@@ -44,10 +44,12 @@ test('a server without file descriptors left lives on, says so where it needs on
   const crowd = Array.from({ length: 30 }, () =>
     connect(server.port, '127.0.0.1').on('error', () => undefined),
   );
-  await sleep(300);
+  await waitFor('the last descriptors taken', () => countDescriptors(server) >= limit - 1);
   // Starting the worker again needs descriptors.
   assert.equal(killWorker(server), true);
-  await sleep(300);
+  await waitFor('a worker that does not start', async () =>
+    (await ready()).includes('the Delta worker cannot be started'),
+  );
 
   assert.equal((await send('s')).status, 200);
   const refused = await send('lake');
@@ -56,7 +58,8 @@ test('a server without file descriptors left lives on, says so where it needs on
   assert.match(await ready(), /the Delta worker cannot be started/);
 
   for (const socket of crowd) socket.destroy();
-  await sleep(300);
+  await waitFor('free descriptors', () => countDescriptors(server) < limit - 3);
+  await waitFor('the worker', async () => (await ready()).includes('"ready"'));
   for (const stream of ['s', 'lake']) {
     const { status, body: answer } = await post(server, stream, body);
     assert.equal(status, 200, JSON.stringify(answer));

@@ -21,7 +21,7 @@ export interface DoorsOutcome {
   readonly rssMbAfter: number;
 }
 
-const ANSWER_MS = 30_000;
+const ANSWER_MS = 240_000;
 /** gRPC statuses that blame the server. */
 const serverStatuses = new Set(['2', '12', '13', '14', '15', 'none']);
 

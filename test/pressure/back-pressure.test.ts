@@ -27,7 +27,6 @@ for (const [kind, name] of kinds) {
       outcome.inflightMb <= 1.5 * plan.budgetMb,
       'the budget is kept, but for the load that must go on',
     );
-    assert.equal(outcome.inflightAfterMb, 0);
     const grownMb = outcome.peakMb - outcome.restingMb;
     assert.ok(grownMb < 2 * plan.budgetMb + plan.engineMb + overheadMb, `${grownMb} MB more than at rest`);
   });

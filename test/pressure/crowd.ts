@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startDeltaServer } from '../integration/delta-doors/delta-server.ts';
+import { scrape } from '../integration/metric-samples.ts';
 import { arrowBytes } from '../support/arrow.ts';
+import { waitFor } from '../support/patience.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import type { CleanupOwner } from '../support/temp-folder.ts';
 import { readProcessMemory, watchInflight } from './memory-watch.ts';
@@ -28,7 +30,6 @@ export interface CrowdOutcome {
   readonly restingMb: number;
   readonly peakMb: number;
   readonly inflightMb: number;
-  readonly inflightAfterMb: number;
 }
 
 /** Bytes of a row of the table below. */
@@ -48,7 +49,7 @@ table = pa.table({
 })`;
 }
 
-/** Runs a crowd to its end against a server of its own. */
+/** Runs a crowd to its end against a server of its own, and waits until that holds nothing of it any more. */
 export async function runCrowd(owner: CleanupOwner, plan: CrowdPlan): Promise<CrowdOutcome> {
   const config = [
     `limits: {max_inflight_bytes: ${plan.budgetMb * 2 ** 20}}`,
@@ -66,8 +67,8 @@ export async function runCrowd(owner: CleanupOwner, plan: CrowdPlan): Promise<Cr
   const deliveries = await sending;
   const seconds = (performance.now() - startedAt) / 1000;
   const { peakMb } = readProcessMemory(server.pid);
-  const metrics = await (await fetch(`${server.url}/metrics`)).text();
-  const left = Number(/^arrowport_inflight_bytes (\S+)$/m.exec(metrics)?.[1] ?? Number.NaN);
+  const inflight = async () => (await scrape(server)).sum('arrowport_inflight_bytes');
+  await waitFor('memory given back', async () => (await inflight()) === 0);
   return {
     seconds,
     deliveries,
@@ -76,7 +77,6 @@ export async function runCrowd(owner: CleanupOwner, plan: CrowdPlan): Promise<Cr
     restingMb,
     peakMb,
     inflightMb,
-    inflightAfterMb: left / 2 ** 20,
   };
 }
 

@@ -37,7 +37,7 @@ for (const kind of chosen) {
       `${kind}: ${plan.clients} x ${plan.megabytes} MB in ${outcome.seconds.toFixed(1)} s; ${refusals} refusals, ` +
         `${breaks} broken connections; rows ${whole ? 'whole' : `${outcome.rowsThere} of ${plan.clients * outcome.rowsEach}`}; ` +
         `peak ${outcome.peakMb.toFixed(0)} MB of ${bound} MB (${outcome.restingMb.toFixed(0)} MB at rest); ` +
-        `held ${outcome.inflightMb.toFixed(0)} MB of ${plan.budgetMb} MB, ${outcome.inflightAfterMb} MB after\n`,
+        `held ${outcome.inflightMb.toFixed(0)} MB of ${plan.budgetMb} MB\n`,
     );
   } catch (error) {
     failed = true;

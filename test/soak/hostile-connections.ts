@@ -15,7 +15,7 @@ export interface Hostility {
 /** One way to open a connection and let it die, or to use it as it is meant; resolves when it is over. */
 export type Deed = (hostility: Hostility) => Promise<void>;
 
-const answerPatienceMs = 90_000;
+const answerPatienceMs = 240_000;
 const flightPath = '/arrow.flight.protocol.FlightService/DoPut';
 
 /** Opened and reset before the first byte. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createSeededRandom } from '../crash/seeded-random.ts';
 import { scrape } from '../integration/metric-samples.ts';
 import { arrowBytes } from '../support/arrow.ts';
+import { patienceMs } from '../support/patience.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import type { CleanupOwner } from '../support/temp-folder.ts';
 import { createFlightCrowd, type FlightCrowd } from './flight-crowd.ts';
@@ -43,7 +44,6 @@ export interface SoakReport {
 }
 
 const warmUpShare = 0.2;
-const settleMs = 20_000;
 const quietMs = 1000;
 /** A server of long soaks gets the time in which it gives back what it held for a squeeze. */
 const longSeconds = 60;
@@ -113,7 +113,7 @@ async function storm(
 /** What the server holds once nothing runs any more, and its garbage had time to go. */
 async function settled(server: TestServer, { seconds }: SoakOptions): Promise<Holdings> {
   if (seconds > longSeconds) await sleep(longCalmMs);
-  const deadline = performance.now() + settleMs;
+  const deadline = performance.now() + patienceMs;
   for (;;) {
     await sleep(quietMs);
     const holdings = await measure(server);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { arrowBytes } from '../../support/arrow.ts';
+import { waitFor } from '../../support/patience.ts';
 import { skipWithoutPython } from '../../support/python.ts';
 import { loadBytes, startDeltaBackend } from '../delta/delta-support.ts';
 import { askTable } from '../delta/python-readers.ts';
@@ -60,12 +61,11 @@ print(json.dumps({"receipts": receipts, "error": error}))`,
 });
 
 test('a key that is older than keys are kept is a new one', needsPython, async (t) => {
-  const { backend } = startDeltaBackend(t, { keyRetentionHours: 1 / 3600 });
+  const { backend } = startDeltaBackend(t, { keyRetentionHours: 8 / 3600 });
   const bytes = await arrowBytes(`table = pa.table({'id': [1]})`);
   const load = () => loadBytes(backend, 'aged', bytes, { idempotencyKey: 'k' });
   await load();
   assert.notEqual((await load()).replay, null);
-  await new Promise((resolve) => setTimeout(resolve, 1100));
-  assert.equal((await load()).replay, null);
+  await waitFor('a new load', async () => (await load()).replay === null);
   assert.equal((await backend.tables.info('aged', { requestId: 'test' })).row_count, 2);
 });

@@ -56,13 +56,17 @@ async function startBetween(
 ): Promise<string> {
   const { port } = new URL(endpoint);
   let count = 0;
+  // What was meddled with passes the next time: an unlucky request must not use up all its retries.
+  const meddledWith = new Set<string>();
   const busy = (answer: ServerResponse) => {
     answer.writeHead(503, { 'content-type': 'application/xml' });
     answer.end('<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>');
   };
   return listen(owner, (incoming, answer) => {
     count += 1;
-    const way = meddle(count);
+    const name = `${incoming.method} ${incoming.url}`;
+    const way = meddledWith.delete(name) ? 'pass' : meddle(count);
+    if (way !== 'pass') meddledWith.add(name);
     if (way === 'refuse') {
       incoming.resume();
       busy(answer);
@@ -165,7 +169,9 @@ describe('A lake in an object store', { skip }, () => {
   }
 
   test('that refuses the credentials is unavailable, says so in one line, and is not tried for long', async (t) => {
+    let asked = 0;
     const address = await listen(t, (incoming, answer) => {
+      asked += 1;
       incoming.resume();
       answer.writeHead(403, { 'content-type': 'application/xml' });
       answer.end(
@@ -173,7 +179,6 @@ describe('A lake in an object store', { skip }, () => {
       );
     });
     const server = await startLake(t, address, 'closed');
-    const startedAt = performance.now();
     const { status, headers, body } = await load(server, '/ingest/s', await rows(0));
     assert.deepEqual([status, body['code'], body['outcome']], [503, 'BACKEND_UNAVAILABLE', 'retryable']);
     assert.match(String(body['detail']), /^[^\n]*credentials[^\n]*$/);
@@ -185,22 +190,25 @@ describe('A lake in an object store', { skip }, () => {
     ] as const) {
       assert.equal((await httpDoor(server).run(verb, 's', options)).code, 'BACKEND_UNAVAILABLE', verb);
     }
-    assert.ok(performance.now() - startedAt < 20_000);
+    assert.ok(asked < 40, `${asked} requests to the store`);
     await assertNoSecrets(server, [body]);
   });
 
   test('that takes connections and never answers is given up in bounded time', async (t) => {
-    const address = await listen(t, (incoming) => incoming.resume());
+    let asked = 0;
+    const address = await listen(t, (incoming) => {
+      asked += 1;
+      incoming.resume();
+    });
     const server = await startLake(t, address, 'silent', [
       'timeout: 1s',
       'max_retries: 1',
       'retry_timeout: 3s',
     ]);
-    const startedAt = performance.now();
     const { body } = await load(server, '/ingest/s', await rows(0));
     assert.deepEqual([body['code'], body['outcome']], ['BACKEND_UNAVAILABLE', 'retryable']);
     assert.equal((await httpDoor(server).run('list', 's')).code, 'BACKEND_UNAVAILABLE');
-    assert.ok(performance.now() - startedAt < 30_000, `${performance.now() - startedAt} ms`);
+    assert.ok(asked < 40, `${asked} requests to the store`);
     assert.equal((await fetch(`${server.url}/health/live`)).status, 200);
   });
 

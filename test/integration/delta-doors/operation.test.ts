@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { arrowBytes } from '../../support/arrow.ts';
+import { waitFor } from '../../support/patience.ts';
 import { skipWithoutPython } from '../../support/python.ts';
 import { startServer } from '../../support/server.ts';
 import { makeTempFolder } from '../../support/temp-folder.ts';
@@ -57,17 +57,13 @@ describe('the Delta side of a server', { skip: skipWithoutPython }, () => {
     await commit(server, '/ingest/s', bytes);
     assert.equal((await scrape(server)).sum('arrowport_worker_restarts_total'), 0);
     process.kill(workerOf(server.pid), 'SIGKILL');
-    const deadline = Date.now() + 10_000;
-    for (;;) {
+    await waitFor('a worker that commits', async () => {
       const answer = await load(server, '/ingest/s', bytes, { 'idempotency-key': 'k' });
-      if (answer.status === 200) break;
-      assert.ok(
-        ['retryable', 'unknown'].includes(String(answer.body['outcome'])),
-        JSON.stringify(answer.body),
-      );
-      assert.ok(Date.now() < deadline, 'the worker did not come back');
-      await sleep(50);
-    }
+      if (answer.status === 200) return true;
+      const outcome = String(answer.body['outcome']);
+      assert.ok(['retryable', 'unknown'].includes(outcome), JSON.stringify(answer.body));
+      return false;
+    });
     assert.equal((await scrape(server)).sum('arrowport_worker_restarts_total'), 1);
     assert.equal((await getJson(server, '/delta/s')).body['row_count'], 2000);
     const worker = workerOf(server.pid);
@@ -103,44 +99,50 @@ describe('the Delta side of a server', { skip: skipWithoutPython }, () => {
 
   test('while the environment of the worker is being made the server says so, and takes other loads', async (t) => {
     const folder = makeTempFolder(t);
-    const python =
-      '#!/bin/sh\n[ "$1" = -c ] && { /bin/sleep 1; echo 3.12.0-test; exit; }\nexec /bin/sleep 2\n';
-    for (const name of ['python3', 'python', 'uv'])
-      writeFileSync(join(folder, name), name === 'uv' ? '#!/bin/sh\nexit 1\n' : python, { mode: 0o755 });
+    const release = placeSlowPython(folder);
+    writeFileSync(join(folder, 'uv'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
     const config = 'streams: {d: {storage_backend: delta}}\n';
     // It is ready before the first look for a Python has ended.
     const server = await startServer(t, { config, env: { ARROWPORT_CACHE: folder, PATH: folder } });
-    let reasons = '';
-    for (const deadline = Date.now() + 5000; reasons === '' && Date.now() < deadline; await sleep(20)) {
-      const { status, body } = await getJson(server, '/health/ready');
-      if (status === 503) reasons = JSON.stringify(body['reasons']);
-    }
-    assert.match(reasons, /environment of the Delta worker is being made/);
+    release('look');
+    const reasons = async () =>
+      JSON.stringify((await getJson(server, '/health/ready')).body['reasons'] ?? '');
+    await waitFor('the reason', async () =>
+      (await reasons()).includes('environment of the Delta worker is being made'),
+    );
     assert.equal((await load(server, '/ingest/ducks', await arrowBytes(table))).status, 200);
-    for (const deadline = Date.now() + 10_000; !reasons.includes('cannot be started'); await sleep(50)) {
-      assert.ok(Date.now() < deadline, reasons);
-      reasons = JSON.stringify((await getJson(server, '/health/ready')).body['reasons']);
-    }
+    release('build');
+    await waitFor('another reason', async () => (await reasons()).includes('cannot be started'));
   });
 
   test('a server that is stopped while that environment is being made does not wait for it', async (t) => {
     const folder = makeTempFolder(t);
-    const python =
-      '#!/bin/sh\n[ "$1" = -c ] && { /bin/sleep 1; echo 3.12.0-test; exit; }\nexec /bin/sleep 60\n';
-    writeFileSync(join(folder, 'python3'), python, { mode: 0o755 });
+    const release = placeSlowPython(folder);
     const config = 'streams: {d: {storage_backend: delta}}\n';
     const server = await startServer(t, { config, env: { ARROWPORT_CACHE: folder, PATH: folder } });
-    while ((await getJson(server, '/health/ready')).status === 200) await sleep(20);
-    const startedAt = performance.now();
+    release('look');
+    await waitFor('the making', async () => (await getJson(server, '/health/ready')).status !== 200);
     assert.equal(await server.stop(), 0);
-    assert.ok(performance.now() - startedAt < 5000);
     // What Node keeps of the compiled sources is no part of an environment.
+    const placed = ['compiled', 'look', 'python', 'python3'];
     assert.deepEqual(
-      readdirSync(folder).filter((name) => name !== 'compiled'),
-      ['python3'],
+      readdirSync(folder).filter((name) => !placed.includes(name)),
+      [],
     );
   });
 });
+
+/** Places a Python that tells its version, and then makes no environment, each when it is released for that. */
+function placeSlowPython(folder: string): (step: 'look' | 'build') => void {
+  const program = `#!/bin/sh
+folder=\${0%/*}
+hold() { while [ -d "$folder" ] && [ ! -e "$folder/$1" ]; do /bin/sleep 0.05; done; }
+[ "$1" = -c ] && { hold look; echo 3.12.0-test; exit; }
+hold build
+`;
+  for (const name of ['python3', 'python']) writeFileSync(join(folder, name), program, { mode: 0o755 });
+  return (step) => writeFileSync(join(folder, step), '');
+}
 
 function findWorker(serverPid: number): number | undefined {
   const children = execFileSync('ps', ['-eo', 'pid,ppid,args'], { encoding: 'utf8' })

@@ -5,7 +5,7 @@ import { createServer as createHttpServer, request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { waitFor } from '../../support/patience.ts';
 import { repositoryRoot } from '../../support/repository.ts';
 import { type CleanupOwner, makeTempFolder } from '../../support/temp-folder.ts';
 import { startOverStore, useStore } from './store-steps.ts';
@@ -42,13 +42,11 @@ async function startAzurite(owner: CleanupOwner): Promise<string> {
     child.kill('SIGKILL');
   });
   const address = `http://127.0.0.1:${port}/${account}`;
-  const deadline = performance.now() + 60_000;
-  for (;;) {
-    const status = await createContainer(address, 'lake').catch(() => 0);
-    if (status === 201) return address;
-    if (performance.now() > deadline) throw new Error(`the emulator made no container: ${status}`);
-    await sleep(200);
-  }
+  await waitFor(
+    'a container of the emulator',
+    async () => (await createContainer(address, 'lake').catch(() => 0)) === 201,
+  );
+  return address;
 }
 
 async function createContainer(address: string, name: string): Promise<number> {

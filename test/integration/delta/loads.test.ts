@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { ArrowportError } from '../../../src/errors.ts';
 import { arrowBytes } from '../../support/arrow.ts';
+import { waitFor } from '../../support/patience.ts';
 import { skipWithoutPython } from '../../support/python.ts';
 import { makeTempFolder } from '../../support/temp-folder.ts';
 import { deltaRoute, loadBytes, openBytes, startDeltaBackend } from './delta-support.ts';
@@ -398,9 +399,7 @@ table = pa.table({'id': pa.array(range(${from}, ${from} + n)), 'text': [noise[i 
       await load.abort();
       await load.abort();
     }
-    for (let waits = 0; waits < 100 && readdirSync(place('broken')).length > before.length; waits++) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await waitFor('its files gone', () => readdirSync(place('broken')).length <= before.length);
     assert.deepEqual(readdirSync(place('broken')).sort(), before);
     assert.equal((await backend.tables.info('broken', { requestId: 'test' })).version, 0);
   });

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReadOptions } from '../../../src/core/delta.ts';
 import { ArrowportError, type ErrorCode } from '../../../src/errors.ts';
 import { arrowBytes } from '../../support/arrow.ts';
+import { waitFor } from '../../support/patience.ts';
 import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
 import { makeTempFolder } from '../../support/temp-folder.ts';
 import { collect, loadBytes, startDeltaBackend } from './delta-support.ts';
@@ -227,7 +228,7 @@ os._exit(0)`,
     const checkpoints = () =>
       readdirSync(join(root, 'pointed', '_delta_log')).filter((name) => name.includes('checkpoint.parquet'))
         .length;
-    for (let waits = 0; waits < 60 && checkpoints() < 2; waits++) await sleep(50);
+    await waitFor('two checkpoints', () => checkpoints() >= 2);
     assert.equal(checkpoints(), 2);
     await loadBytes(backend, 'pointed', await rowsOf(21, 1));
     assert.deepEqual(await tables.checkpoint('pointed', context), { version: 21 });
@@ -243,8 +244,7 @@ os._exit(0)`,
       await loadBytes(compacting, 'left', bytes, { delta: { autoCompact: false } });
     }
     const files = async (table: string) => (await compacting.tables.info(table, context)).file_count;
-    for (let waits = 0; waits < 60 && (await files('gathered')) > 15; waits++) await sleep(50);
-    assert.ok((await files('gathered')) <= 15);
+    await waitFor('a compaction', async () => (await files('gathered')) <= 15);
     assert.equal((await compacting.tables.info('gathered', context)).row_count, 26);
     assert.equal(await files('left'), 26);
   });
@@ -257,8 +257,7 @@ os._exit(0)`,
       const { history } = await ordering.tables.history('ordered', null, context);
       return history.some((entry) => /z.?order/i.test(JSON.stringify(entry)));
     };
-    for (let waits = 0; waits < 60 && !(await ordered()); waits++) await sleep(50);
-    assert.ok(await ordered());
+    await waitFor('an ordering', ordered);
     assert.equal((await ordering.tables.info('ordered', context)).row_count, 24);
   });
 
@@ -275,8 +274,7 @@ answer = 0`,
     await loadBytes(backend, 'shared', await rowsOf(9, 1));
     const found = () =>
       readdirSync(join(root, 'shared', '_delta_log')).some((name) => name.includes('checkpoint.parquet'));
-    for (let waits = 0; waits < 60 && !found(); waits++) await sleep(50);
-    assert.ok(found());
+    await waitFor('a checkpoint', found);
   });
 
   it('take properties that Delta knows', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { waitFor } from '../../support/patience.ts';
 import { skipWithoutPython } from '../../support/python.ts';
 import { startServer } from '../../support/server.ts';
 import { startDeltaServer } from '../delta-doors/delta-server.ts';
@@ -108,8 +109,8 @@ def count():
         return cursor.fetchone()
 step('rows', count)
 `;
-  const cut = runSteps(server.flightUrl, ingest(50));
-  await new Promise((resolve) => setTimeout(resolve, 3000));
+  const cut = runSteps(server.flightUrl, ingest(400));
+  await waitFor('a few batches', async () => (await scrape(server)).sum('arrowport_batches_total') >= 10);
   await server.kill();
   assert.match((await cut).failure('ingest'), /Unavailable|EOF|reset|closed|refused|IO/i);
   await server.restart();

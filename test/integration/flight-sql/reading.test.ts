@@ -73,7 +73,7 @@ step('still there', lambda: read(path('weather')).num_rows)
 test('tickets cannot be forged or used past their time, and can be renewed and cancelled', {
   skip,
 }, async (t) => {
-  const server = await startServer(t, { config: 'flight_ticket_seconds: 2\n' });
+  const server = await startServer(t, { config: 'flight_ticket_seconds: 4\n' });
   const steps = await runSteps(
     server.flightUrl,
     `
@@ -105,15 +105,17 @@ def varint(n):
 def message(field, body): return bytes([field << 3 | 2]) + varint(len(body)) + body
 def renew(endpoint): return next(iter(client.do_action(fl.Action('RenewFlightEndpoint', message(1, endpoint.serialize()))))).body.to_pybytes()
 renewed = None
-time.sleep(1.2)
 def renewing():
     global renewed
-    renewed = fl.FlightEndpoint.deserialize(renew(issue('select 2')))
-    return renewed.expiration_time is not None
+    issued = issue('select 2')
+    time.sleep(1.2)
+    renewed = fl.FlightEndpoint.deserialize(renew(issued))
+    return renewed.expiration_time.value > issued.expiration_time.value
 step('renew', renewing)
-time.sleep(1.2)
-step('late', lambda: read(endpoint.ticket))
 step('renewed', lambda: read(renewed.ticket))
+def late():
+    while True: read(endpoint.ticket); time.sleep(0.1)
+step('late', late)
 info = client.get_flight_info(fl.FlightDescriptor.for_command(b'{"sql": "select 3"}'))
 step('cancel', lambda: next(iter(client.do_action(fl.Action('CancelFlightInfo', message(1, info.serialize()))))).body.to_pybytes().hex())
 step('cancelled', lambda: read(info.endpoints[0].ticket))

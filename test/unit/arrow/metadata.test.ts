@@ -5,6 +5,7 @@ import { readMessageMetadata } from '../../../src/arrow/metadata.ts';
 import { encodeSchemaMessage } from '../../../src/arrow/stream-writer.ts';
 import type { ArrowField, ArrowSchema, ArrowType } from '../../../src/core/schema.ts';
 import { ArrowportError, type ErrorCode } from '../../../src/errors.ts';
+import { patienceMs } from '../../support/patience.ts';
 import { field } from './stream-fixtures.ts';
 
 const refusedAs =
@@ -219,7 +220,7 @@ test('a schema of too many fields is refused at once, also when they are one fie
   );
   const started = performance.now();
   assert.throws(() => readMessageMetadata(message), refusedAs('IPC_MALFORMED', /more than 10000 fields/));
-  assert.ok(performance.now() - started < 500);
+  assert.ok(performance.now() - started < patienceMs);
 });
 
 test('nesting without end, and nesting that doubles at each level, are refused at once', () => {
@@ -250,7 +251,7 @@ test('nesting without end, and nesting that doubles at each level, are refused a
     () => readMessageMetadata(encodeMessage(nested(40, 2))),
     refusedAs('IPC_MALFORMED', /fields/),
   );
-  assert.ok(performance.now() - started < 1000);
+  assert.ok(performance.now() - started < patienceMs);
 });
 
 test('a long text that is named again and again is refused', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readStatementSubject } from '../../../src/composition/changed-table.ts';
+import { patienceMs } from '../../support/patience.ts';
 
 for (const [sql, verb, table] of [
   ['INSERT INTO orders VALUES (1)', 'insert', 'orders'],
@@ -24,9 +25,9 @@ for (const [sql, verb, table] of [
   });
 }
 
-test('a long statement of nothing but comments or spaces takes no time', () => {
+test('a long statement of nothing but comments or spaces takes no time beyond its length', () => {
   const start = performance.now();
-  readStatementSubject(`${'/* */ '.repeat(50_000)}${' '.repeat(50_000)}INSERT INTO`);
-  readStatementSubject(`CREATE ${'OR REPLACE '.repeat(50_000)}`);
-  assert.ok(performance.now() - start < 1000);
+  readStatementSubject(`${'/* */ '.repeat(500_000)}${' '.repeat(500_000)}INSERT INTO`);
+  readStatementSubject(`CREATE ${'OR REPLACE '.repeat(500_000)}`);
+  assert.ok(performance.now() - start < patienceMs);
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { NO_PARAMETERS, type PreparedQuery } from '../../../src/core/query.ts';
 import { createHandleTable } from '../../../src/endpoints/flight-sql/handle-table.ts';
 import { createPreparedStatements } from '../../../src/endpoints/flight-sql/prepared-statements.ts';
+import { waitFor } from '../../support/patience.ts';
 
 const missing = { code: 'HANDLE_NOT_FOUND' };
 
@@ -12,7 +12,7 @@ test('a handle finds its value for its caller, until it is taken, idle or one to
   const table = createHandleTable<string>({
     what: 'thing',
     maxHandles: 2,
-    idleMs: 50,
+    idleMs: 1000,
     close: async (value) => {
       closed.push(value);
     },
@@ -25,7 +25,7 @@ test('a handle finds its value for its caller, until it is taken, idle or one to
   assert.equal(table.find(idle, 'ann'), 'idle');
   assert.throws(() => table.find(idle, 'bob'), missing);
   assert.throws(() => table.find(new Uint8Array(16), 'ann'), missing);
-  await sleep(150);
+  await waitFor('the idle one closed', () => closed.length > 0);
   assert.throws(() => table.find(idle, 'ann'), missing);
   assert.deepEqual(closed, ['idle']);
   assert.equal(table.take(busy, 'ann'), 'busy');

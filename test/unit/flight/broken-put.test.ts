@@ -1,24 +1,22 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { constants } from 'node:http2';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, credentials } from '@grpc/grpc-js';
 import { ArrowportError } from '../../../src/errors.ts';
+import { waitFor } from '../../support/patience.ts';
 import { runPython, skipWithoutPython } from '../../support/python.ts';
+import { makeTempFolder } from '../../support/temp-folder.ts';
 import { readAttempt, runClient } from './flight-client.ts';
 import { type FlightServer, startFlightServer } from './flight-server.ts';
 import { connectRaw, frame, openWirePut, putFrames, readEnd } from './raw-client.ts';
 
 const skip = skipWithoutPython;
 
-async function until(condition: () => boolean, withinMs = 5000): Promise<void> {
-  const deadline = Date.now() + withinMs;
-  while (!condition()) {
-    assert.ok(Date.now() < deadline, 'what was waited for did not happen');
-    await sleep(10);
-  }
-}
+const until = (condition: () => boolean) => waitFor('what the server was to do', condition);
 
 /** Waits until the only load has failed, and holds that nothing was committed. */
 async function readFailure(server: FlightServer): Promise<ArrowportError> {
@@ -62,6 +60,8 @@ test('a client that is killed in mid-stream commits nothing, and its connection 
   skip,
 }, async (t) => {
   const server = await startFlightServer(t);
+  const received = join(makeTempFolder(t), 'received');
+  const arrival = until(() => server.loads[0]?.batches === 10).then(() => writeFileSync(received, ''));
   const killed = await runPython(
     `
 import os, sys, time
@@ -71,11 +71,12 @@ client = fl.connect(sys.argv[1])
 table = pa.table({'a': list(range(1000))})
 writer, reader = client.do_put(fl.FlightDescriptor.for_path('s'), table.schema)
 for _ in range(10): writer.write_table(table)
-time.sleep(0.3)
+while not os.path.exists(sys.argv[2]): time.sleep(0.01)
 os.kill(os.getpid(), 9)
 `,
-    [server.url],
+    [server.url, received],
   );
+  await arrival;
   assert.equal(killed.code, null);
   assert.equal((await readFailure(server)).code, 'CANCELLED');
   assert.equal(server.loads[0]?.batches, 10);
@@ -111,9 +112,9 @@ test('a deadline that passes is DEADLINE_EXCEEDED on both sides', { skip }, asyn
     server.url,
     `
 def slow():
-    writer, reader = client.do_put(path('s'), table.schema, fl.FlightCallOptions(timeout=0.5))
+    writer, reader = client.do_put(path('s'), table.schema, fl.FlightCallOptions(timeout=3))
     writer.write_table(table)
-    time.sleep(1)
+    time.sleep(4)
     writer.close()
 attempt('slow', slow)
 `,
@@ -125,7 +126,7 @@ attempt('slow', slow)
 test('a deadline that the server sees first carries the code and the trailers', { skip }, async (t) => {
   const server = await startFlightServer(t);
   const { schema } = await putFrames('s');
-  const stream = connectRaw(t, server.port).call('DoPut', { 'grpc-timeout': '200m' });
+  const stream = connectRaw(t, server.port).call('DoPut', { 'grpc-timeout': '2000m' });
   stream.write(schema);
   const end = await readEnd(stream);
   assert.equal(end.status, '4');
@@ -150,13 +151,14 @@ test('a client that sends nothing for the idle time is given up', { skip }, asyn
 });
 
 test('a slow client that keeps sending is not idle', { skip }, async (t) => {
-  const server = await startFlightServer(t, { settings: { idleTimeoutSeconds: 1 } });
+  const server = await startFlightServer(t, { settings: { idleTimeoutSeconds: 3 } });
   const { schema, batch } = await putFrames('s');
   const stream = connectRaw(t, server.port).call('DoPut');
   stream.write(schema);
-  for (let sent = 0; sent < batch.length; sent += 60) {
-    stream.write(batch.subarray(sent, sent + 60));
-    await sleep(400);
+  const piece = Math.ceil(batch.length / 5);
+  for (let sent = 0; sent < batch.length; sent += piece) {
+    stream.write(batch.subarray(sent, sent + piece));
+    await sleep(1000);
   }
   stream.end();
   assert.equal((await readEnd(stream)).status, '0');
@@ -187,10 +189,8 @@ test('a client that goes on sending after its refusal is cut off', { skip }, asy
   const ended = readEnd(stream);
   const timer = setInterval(() => !stream.destroyed && stream.write(batch), 50);
   t.after(() => clearInterval(timer));
-  const started = Date.now();
   const end = await ended;
   assert.match(String(end.message), /^OPTION_INVALID: /);
-  assert.ok(Date.now() - started < 5000);
 });
 
 test('a server that stops ends running calls with SHUTTING_DOWN and refuses new ones', {

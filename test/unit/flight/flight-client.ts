@@ -47,7 +47,7 @@ export interface Attempt {
  * `client`, `path`, `command`, `table` (1,000 rows of one column), `put` and `attempt` are there.
  */
 export async function runClient(url: string, source: string): Promise<ReadonlyMap<string, Attempt>> {
-  const { stdout, stderr, code } = await runPython(`${prelude}\n${source}`, [url], { timeoutMs: 60_000 });
+  const { stdout, stderr, code } = await runPython(`${prelude}\n${source}`, [url]);
   assert.equal(code, 0, stderr);
   return new Map(
     stdout

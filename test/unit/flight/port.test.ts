@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createPort, type Port } from '../../../src/endpoints/port.ts';
 import { ArrowportError } from '../../../src/errors.ts';
+import { waitFor } from '../../support/patience.ts';
 import type { CleanupOwner } from '../../support/temp-folder.ts';
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
@@ -75,7 +76,8 @@ test('each protocol reaches its door with every byte, in one piece or byte by by
     }
   }
   const expectedOne = texts.slice(1).flatMap((text) => [text, text]);
-  for (let waited = 0; waited < 50 && [...http1, ...http2].join('').length < 180; waited++) await sleep(10);
+  const sent = 2 * texts.join('').length;
+  await waitFor('every byte', () => [...http1, ...http2].join('').length >= sent);
   assert.deepEqual(http2, [texts[0], texts[0]]);
   assert.deepEqual(http1.toSorted(), expectedOne.toSorted());
 });
@@ -136,7 +138,7 @@ test('closing stops listening, drops the undecided and leaves the decided alone'
   await port.close();
   await dropped;
   decided.write('more');
-  await sleep(50);
+  await waitFor('the rest', () => http1[0] !== 'GET / ');
   assert.deepEqual(http1, ['GET / more']);
   const late = connect(number, '127.0.0.1');
   const [error] = await once(late, 'error');

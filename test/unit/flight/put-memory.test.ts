@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
+import { waitFor } from '../../support/patience.ts';
 import { skipWithoutPython } from '../../support/python.ts';
 import { startFlightServer } from './flight-server.ts';
 import { createCountingAllocator } from './put-bodies.ts';
@@ -9,13 +10,7 @@ import { connectRaw, frame, putFrames, readEnd } from './raw-client.ts';
 
 const skip = skipWithoutPython;
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5000;
-  while (!condition()) {
-    assert.ok(Date.now() < deadline, 'what was waited for did not happen');
-    await sleep(10);
-  }
-}
+const until = (condition: () => boolean) => waitFor('what the server was to do', condition);
 
 test('a body that is half received counts as held, and is given back when the call is cut', {
   skip,
@@ -30,7 +25,7 @@ test('a body that is half received counts as held, and is given back when the ca
   stream.close();
   await until(() => server.loads[0]?.error !== null);
   assert.equal(server.loads[0]?.receipt, null);
-  assert.equal(allocator.held, 0);
+  await until(() => allocator.held === 0);
 });
 
 test('a body that is half received is given back when the load fails for another reason', {
@@ -43,7 +38,7 @@ test('a body that is half received is given back when the load fails for another
   stream.write(Buffer.concat([schema, batch.subarray(0, batch.length - 10)]));
   assert.equal((await readEnd(stream)).status, '4');
   assert.equal(allocator.requests.length, 1);
-  assert.equal(allocator.held, 0);
+  await until(() => allocator.held === 0);
 });
 
 test('a call that waits for memory is not idle', { skip }, async (t) => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { runCommand } from '../../../src/processes/run-command.ts';
 import {
   createSupervisedProcess,
   ProcessStartError,
   type SupervisionOptions,
 } from '../../../src/processes/supervised-process.ts';
+import { patienceMs, waitFor } from '../../support/patience.ts';
 
 const script =
   (source: string): SupervisionOptions['command'] =>
@@ -16,7 +16,7 @@ const script =
     environment: process.env,
   });
 
-const timing = { readyTimeoutMs: 5000, firstBackoffMs: 10, maxBackoffMs: 100 };
+const timing = { readyTimeoutMs: patienceMs, firstBackoffMs: 10, maxBackoffMs: 100 };
 const staysReady = `console.error('hello'); console.log(JSON.stringify({ ready: true, port: 7 })); setInterval(() => {}, 1000)`;
 
 describe('a supervised process', () => {
@@ -31,7 +31,7 @@ describe('a supervised process', () => {
     const [one, two] = await Promise.all([supervised.running(), supervised.running()]);
     assert.equal(one.pid, two.pid);
     assert.equal(one.ready['port'], 7);
-    await sleep(50);
+    await waitFor('a line', () => lines.length > 0);
     assert.deepEqual(lines, ['hello']);
     await supervised.stop(1000);
     await assert.rejects(supervised.running(), ProcessStartError);
@@ -46,7 +46,7 @@ describe('a supervised process', () => {
     });
     const first = await supervised.running();
     process.kill(first.pid, 'SIGKILL');
-    while (supervised.current()?.pid === first.pid) await sleep(5);
+    await waitFor('the end of the first', () => supervised.current()?.pid !== first.pid);
     const second = await supervised.running();
     assert.notEqual(second.pid, first.pid);
     assert.deepEqual(restarts, [1]);

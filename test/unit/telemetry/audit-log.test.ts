@@ -13,9 +13,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditEvent } from '../../../src/core/audit.ts';
 import { openAuditLog } from '../../../src/telemetry/audit-log.ts';
+import { waitFor } from '../../support/patience.ts';
 import { makeTempFolder } from '../../support/temp-folder.ts';
 
 const skipWithoutFullDevice = existsSync('/dev/full') ? false : 'there is no /dev/full';
@@ -51,7 +51,7 @@ test('each event is one JSON line, in the file before record returns', (t) => {
   );
   const [line = '', rest] = readFileSync(path, 'utf8').split('\n');
   const { time, ...fields } = JSON.parse(line) as Record<string, unknown>;
-  assert.ok(Math.abs(Date.parse(String(time)) - Date.now()) < 5000);
+  assert.ok(Math.abs(Date.parse(String(time)) - Date.now()) < 60_000);
   assert.deepEqual(fields, {
     caller: 'press',
     action: 'load',
@@ -128,8 +128,7 @@ test('a full disk loses no line: it is kept, told to the log, and written when t
   const room = join(folder, 'room.jsonl');
   symlinkSync(room, `${path}.new`);
   renameSync(`${path}.new`, path);
-  for (let waited = 0; waited < 5000 && log.problems().length > 0; waited += 50) await sleep(50);
-  assert.deepEqual(log.problems(), []);
+  await waitFor('no problem', () => log.problems().length === 0);
   log.ensureWritable();
   log.record(event('r4'));
   assert.deepEqual(requestIds(room), ['r1', 'r2', 'r3', 'r4']);
@@ -144,7 +143,7 @@ test('a folder that goes away and comes back loses no line', async (t) => {
   log.record(event('r1'));
   assert.match(log.problems().join(), /there is no such folder; lines that wait: 1/);
   mkdirSync(folder);
-  for (let waited = 0; waited < 5000 && log.problems().length > 0; waited += 50) await sleep(50);
+  await waitFor('no problem', () => log.problems().length === 0);
   assert.deepEqual(requestIds(path), ['r1']);
 });
 
