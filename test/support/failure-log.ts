@@ -1,6 +1,7 @@
 import type { CleanupOwner } from './temp-folder.ts';
 
 const shownLines = 80;
+const shownCharacters = 1000;
 let failures = 0;
 
 // Scripts start servers too, and a hook would make a test run of them.
@@ -16,7 +17,9 @@ export function showLogOfFailures(owner: CleanupOwner, readLog: () => readonly s
   const before = failures;
   owner.after(() => {
     if (failures === before) return;
-    const log = readLog().slice(-shownLines);
+    const log = readLog()
+      .slice(-shownLines)
+      .map((line) => line.slice(0, shownCharacters));
     process.stderr.write(`The last ${log.length} lines of the server's log:\n${log.join('\n')}\n`);
   });
 }
