@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { collectGarbage } from './garbage.ts';
 import { loadLibduckdb } from './libduckdb.ts';
 
 /** How the allocators of this process treat memory that is asked for and given back. */
@@ -19,12 +20,17 @@ const generous: Manners = {
   dirtyMs: 1000,
   muzzyMs: 1000,
 };
-/** Costs a twentieth of the speed of loads that have the server to themselves. */
-const frugal: Manners = { mappedBytes: 128 * 2 ** 10, keptBytes: 8 * 2 ** 20, dirtyMs: 50, muzzyMs: 0 };
+/**
+ * Costs a twentieth of the speed of loads that have the server to themselves. Columns and bodies of small batches are mapped too:
+ * in the heap, a crowd of them leaves holes that add up to more than they hold.
+ */
+const frugal: Manners = { mappedBytes: 32 * 2 ** 10, keptBytes: 8 * 2 ** 20, dirtyMs: 50, muzzyMs: 0 };
 /** More loads than these at once share the machine anyhow; what each leaves behind adds up. */
 const crowdLoads = 8;
 /** How long memory has to be enough before speed counts again. */
 const frugalMs = 5000;
+/** How often free memory is looked for until then. */
+const sweepMs = 500;
 
 /** What `mallopt` calls its options; see malloc.h of the GNU C library. */
 const trimThreshold = -1;
@@ -32,7 +38,12 @@ const mmapThreshold = -3;
 const arenaMax = -8;
 const fewestArenas = 4;
 
+/** What jemalloc calls all of its arenas together. */
+const allArenas = 4096;
+
 type SetHeapOption = (option: number, value: number) => number;
+/** Gives back what is free inside of the heaps too. */
+type TrimHeap = { async(keptBytes: number, done: (error: unknown) => void): void };
 /** @see https://jemalloc.net/jemalloc.3.html */
 type ControlEngine = (
   name: string,
@@ -45,12 +56,14 @@ type ControlEngine = (
 const library = loadLibduckdb();
 /** Null where the C library is another one, which gives large memory back by rules of its own. */
 const setHeapOption: SetHeapOption | null = orNull(() => library.func('mallopt', 'int', ['int', 'int']));
+const trimHeap: TrimHeap | null = orNull(() => library.func('malloc_trim', 'int', ['size_t']));
 /** Null where DuckDB comes without jemalloc, as on macOS and Windows. */
 const controlEngine: ControlEngine | null = orNull(() =>
   library.func('duckdb_je_mallctl', 'int', ['str', 'void *', 'void *', 'void *', 'size_t']),
 );
 let isFrugal = false;
 let isCrowded = false;
+let isTrimming = false;
 let shortAt = 0;
 
 /** Bounds how many heaps the C library keeps: what is free in one is of no use to the others. Once, before threads begin. */
@@ -80,17 +93,28 @@ function becomeFrugal(): void {
   if (isFrugal) return;
   isFrugal = true;
   apply(frugal);
-  lookAgain(frugalMs);
+  lookAgain();
 }
 
-function lookAgain(afterMs: number): void {
+function lookAgain(): void {
   const timer = setTimeout(() => {
-    const leftMs = isCrowded ? frugalMs : shortAt + frugalMs - performance.now();
-    if (leftMs > 0) return lookAgain(leftMs);
+    sweep();
+    if (isCrowded || performance.now() - shortAt < frugalMs) return lookAgain();
     isFrugal = false;
     apply(generous);
-  }, afterMs);
+  }, sweepMs);
   timer.unref();
+}
+
+/** Gives back what is free by now: both allocators only look for it when they are asked for more. */
+function sweep(): void {
+  collectGarbage();
+  controlEngine?.(`arena.${allArenas}.decay`, null, null, null, 0);
+  if (trimHeap === null || isTrimming) return;
+  isTrimming = true;
+  trimHeap.async(0, () => {
+    isTrimming = false;
+  });
 }
 
 function apply({ mappedBytes, keptBytes, dirtyMs, muzzyMs }: Manners): void {
