@@ -6,6 +6,9 @@ import type { QueryEngine } from '../core/query.ts';
 import type { FlightProducer } from '../endpoints/flight/producer.ts';
 import { createArrowportSql } from '../endpoints/flight-sql/arrowport-sql.ts';
 
+/** What the parameters of queries may take beside the loads, as a part of the loads' budget. */
+const PARAMETER_SHARE = 0.5;
+
 /** What the reading side of the Flight door is made of. */
 export interface FlightSqlSideOptions {
   /** Its sessions end with it. */
@@ -28,6 +31,7 @@ export function createFlightSqlSide({
     observer,
     facts: () => ({ version: packageVersion(), statementTimeoutMs: config().query.timeout_ms }),
     ticketLifetimeMs: () => config().flight_ticket_seconds * 1000,
+    parameterBytes: () => Math.floor(config().limits.max_inflight_bytes * PARAMETER_SHARE),
     endpointBytes: () => config().flight_endpoint_bytes,
   });
   return producer;

@@ -19,6 +19,7 @@ import { type ClientSessions, createClientSessions } from './client-sessions.ts'
 import { exchangeParameters } from './exchange.ts';
 import { createKeptResults } from './kept-results.ts';
 import { listTableFlights } from './list-flights.ts';
+import { createParameterMemory, type ParameterMemory } from './parameter-memory.ts';
 import { readPlainDescriptor } from './plain-descriptor.ts';
 import { createPreparedStatements } from './prepared-statements.ts';
 import { readParameters } from './read-parameters.ts';
@@ -40,6 +41,8 @@ export interface ArrowportSqlOptions {
   facts(): Omit<ServerFacts, 'isReadOnly'>;
   /** How long tickets hold. */
   ticketLifetimeMs(): number;
+  /** Bytes that the parameters of all calls may have together. */
+  parameterBytes(): number;
   /** Bytes of files that one endpoint stands for where rows are shared out to several; null: never to several. */
   endpointBytes(): number | null;
 }
@@ -56,13 +59,14 @@ const noSubstrait = () => new UnimplementedError('Substrait plans are not offere
 
 /** Makes Flight SQL over the query engine. */
 export function createArrowportSql(options: ArrowportSqlOptions): ArrowportSql {
-  const sql = new ArrowportSqlService(options);
+  const parameters = createParameterMemory(options.parameterBytes);
+  const sql = new ArrowportSqlService(options, parameters);
   const producer = createSqlProducer(sql, {
     readDescriptor: readPlainDescriptor,
     listFlights: (expression, call) =>
       listTableFlights(expression, call, options.engine, (...args) => sql.createInfo(...args)),
     doExchange: (descriptor, incoming, call) =>
-      exchangeParameters(descriptor, incoming, call, options.engine),
+      exchangeParameters(descriptor, incoming, call, options.engine, parameters),
   });
   return { producer, close: () => sql.close() };
 }
@@ -74,12 +78,14 @@ class ArrowportSqlService implements FlightSqlService {
   readonly #kept = createKeptResults();
   readonly #tickets;
   readonly #reader;
+  readonly #parameters: ParameterMemory;
   readonly setSessionOptions;
   readonly getSessionOptions;
   readonly closeSession;
 
-  constructor(options: ArrowportSqlOptions) {
+  constructor(options: ArrowportSqlOptions, parameters: ParameterMemory) {
     this.#options = options;
+    this.#parameters = parameters;
     this.#sessions = createClientSessions(options.engine);
     this.#tickets = createTicketOffice(options.ticketLifetimeMs);
     this.#reader = createStatementReader({
@@ -138,11 +144,23 @@ class ArrowportSqlService implements FlightSqlService {
       return countChanges(await runner.runUpdate(query, NO_PARAMETERS, queryContext(call)));
     }
     const handle = command.message.preparedStatementHandle ?? NO_BYTES;
-    const found = this.#prepared.find(handle, call.caller.name);
-    const bound = await findPrepared({ sessions: this.#sessions, prepared: this.#prepared }, found, call);
-    const sent = await readParameters(incoming);
-    const parameters = sent.kind === 'arrow' ? sent : (bound.parameters ?? NO_PARAMETERS);
-    return countChanges(await bound.query.executeUpdate(parameters, queryContext(call)));
+    // A handle that is none is told before anything is read.
+    this.#prepared.findToBind(handle, call.caller.name);
+    const { parameters: sent, lease } = await readParameters(incoming, this.#parameters);
+    let done: (() => void) | undefined;
+    try {
+      const found =
+        sent.kind === 'arrow'
+          ? this.#prepared.findToBind(handle, call.caller.name)
+          : this.#prepared.find(handle, call.caller.name);
+      done = found.lease?.use();
+      const bound = await findPrepared({ sessions: this.#sessions, prepared: this.#prepared }, found, call);
+      const parameters = sent.kind === 'arrow' ? sent : (bound.parameters ?? NO_PARAMETERS);
+      return countChanges(await bound.query.executeUpdate(parameters, queryContext(call)));
+    } finally {
+      lease.leave();
+      done?.();
+    }
   }
 
   async bind(
@@ -152,11 +170,15 @@ class ArrowportSqlService implements FlightSqlService {
   ): Promise<Uint8Array> {
     requireScope(call.caller, 'read', 'admin');
     const handle = command.message.preparedStatementHandle ?? NO_BYTES;
-    const found = this.#prepared.find(handle, call.caller.name);
+    const found = this.#prepared.findToBind(handle, call.caller.name);
     const { query } = await findPrepared({ sessions: this.#sessions, prepared: this.#prepared }, found, call);
-    const parameters = await readParameters(incoming);
-    if (query.kind === 'query') await query.describe(parameters);
-    return this.#prepared.bind(handle, parameters, call.caller.name);
+    const held = await readParameters(incoming, this.#parameters);
+    try {
+      if (query.kind === 'query') await query.describe(held.parameters);
+      return this.#prepared.bind(handle, held, call.caller.name);
+    } finally {
+      held.lease.leave();
+    }
   }
 
   ingest(...[message, incoming, call]: Parameters<NonNullable<FlightSqlService['ingest']>>): Promise<number> {

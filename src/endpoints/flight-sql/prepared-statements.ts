@@ -1,6 +1,8 @@
 import type { PreparedQuery, QueryParameters } from '../../core/query.ts';
 import { ArrowportError } from '../../errors.ts';
 import { createHandleTable } from './handle-table.ts';
+import type { ParameterLease } from './parameter-memory.ts';
+import type { HeldParameters } from './read-parameters.ts';
 
 /** A prepared statement as a client holds it. */
 export interface PreparedStatement {
@@ -14,6 +16,8 @@ export interface PreparedStatement {
 /** A prepared statement with the parameters of one of its bindings; null before any. */
 export interface BoundStatement extends PreparedStatement {
   readonly parameters: QueryParameters | null;
+  /** The memory of the parameters; to be used while they are. */
+  readonly lease: Pick<ParameterLease, 'use'> | null;
   /** The statement's own handle in hex, and the binding's number: what a ticket needs to find both again. */
   readonly handle: string;
   readonly binding: number;
@@ -27,10 +31,12 @@ export interface PreparedStatements {
   move(handle: string, statement: PreparedStatement, caller: string): void;
   /** The statement with the binding that the handle names, or its latest. Throws HANDLE_NOT_FOUND. */
   find(handle: Uint8Array, caller: string): BoundStatement;
+  /** The statement for whoever brings parameters of its own: as `find`, but those bound before may be gone. Throws HANDLE_NOT_FOUND. */
+  findToBind(handle: Uint8Array, caller: string): BoundStatement;
   /** The statement with a certain binding. Throws HANDLE_NOT_FOUND. */
   findBinding(handle: string, binding: number, caller: string): BoundStatement;
-  /** Binds parameters; returns the handle of the statement with them. Throws HANDLE_NOT_FOUND. */
-  bind(handle: Uint8Array, parameters: QueryParameters, caller: string): Uint8Array;
+  /** Binds parameters, which stay until others need their memory; returns the handle of the statement with them. Throws HANDLE_NOT_FOUND. */
+  bind(handle: Uint8Array, held: HeldParameters, caller: string): Uint8Array;
   /** Throws HANDLE_NOT_FOUND. */
   close(handle: Uint8Array, caller: string): Promise<void>;
   closeAll(): Promise<void>;
@@ -39,7 +45,7 @@ export interface PreparedStatements {
 interface Entry {
   statement: PreparedStatement;
   /** The last few bindings by number: a client may read with one while it binds the next. */
-  readonly bindings: Map<number, QueryParameters>;
+  readonly bindings: Map<number, HeldParameters>;
   latest: number;
 }
 
@@ -56,20 +62,21 @@ export function createPreparedStatements(): PreparedStatements {
     what: 'prepared statement',
     maxHandles: MAX_STATEMENTS,
     idleMs: IDLE_MS,
-    close: ({ statement }) => statement.query.close(),
+    close: closeEntry,
   });
   const baseOf = (handle: Uint8Array) => handle.subarray(0, HANDLE_BYTES);
 
   const findBinding = (base: Uint8Array, binding: number | null, caller: string): BoundStatement => {
     const { statement, bindings, latest } = table.find(base, caller);
     const number = binding ?? latest;
-    const parameters = bindings.get(number) ?? null;
-    if (parameters === null && number !== UNBOUND)
+    const held = bindings.get(number) ?? null;
+    if (held === null && number !== UNBOUND)
       throw new ArrowportError(
         'HANDLE_NOT_FOUND',
-        'The parameters are gone: others were bound since. Bind them again.',
+        'The parameters are gone: others were bound since, or needed their memory. Bind them again.',
       );
-    return { ...statement, parameters, handle: Buffer.from(base).toString('hex'), binding: number };
+    const { parameters = null, lease = null } = held ?? {};
+    return { ...statement, parameters, lease, handle: Buffer.from(base).toString('hex'), binding: number };
   };
 
   return {
@@ -78,19 +85,33 @@ export function createPreparedStatements(): PreparedStatements {
       table.find(Buffer.from(handle, 'hex'), caller).statement = statement;
     },
     find: (handle, caller) => findBinding(baseOf(handle), readBinding(handle), caller),
+    findToBind(handle, caller) {
+      const { statement } = table.find(baseOf(handle), caller);
+      const base = Buffer.from(baseOf(handle)).toString('hex');
+      return { ...statement, parameters: null, lease: null, handle: base, binding: UNBOUND };
+    },
     findBinding: (handle, binding, caller) => findBinding(Buffer.from(handle, 'hex'), binding, caller),
-    bind(handle, parameters, caller) {
+    bind(handle, held, caller) {
       const entry = table.find(baseOf(handle), caller);
       entry.latest += 1;
-      entry.bindings.set(entry.latest, parameters);
-      entry.bindings.delete(entry.latest - KEPT_BINDINGS);
+      const { latest, bindings } = entry;
+      bindings.set(latest, held);
+      held.lease.keep(() => bindings.delete(latest));
+      bindings.get(latest - KEPT_BINDINGS)?.lease.drop();
+      bindings.delete(latest - KEPT_BINDINGS);
       const suffix = Buffer.alloc(BINDING_BYTES);
       suffix.writeUInt32BE(entry.latest);
       return Buffer.concat([baseOf(handle), suffix]);
     },
-    close: (handle, caller) => table.take(baseOf(handle), caller).statement.query.close(),
+    close: (handle, caller) => closeEntry(table.take(baseOf(handle), caller)),
     closeAll: () => table.close(),
   };
+}
+
+async function closeEntry({ statement, bindings }: Entry): Promise<void> {
+  for (const { lease } of bindings.values()) lease.drop();
+  bindings.clear();
+  await statement.query.close();
 }
 
 function readBinding(handle: Uint8Array): number | null {

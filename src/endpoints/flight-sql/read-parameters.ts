@@ -1,21 +1,39 @@
+import { declaredBytes } from '../../arrow/body-compression.ts';
 import { decodeBatch } from '../../arrow/decode-batch.ts';
 import { createDictionaryStore } from '../../arrow/dictionary-store.ts';
 import { type FlightFrame, openFlightStream } from '../../arrow/flight-reader.ts';
 import type { BodyAllocator, IpcMessage } from '../../core/ipc-message.ts';
 import { type ArrowBatch, NO_PARAMETERS, type QueryParameters } from '../../core/query.ts';
-import { ArrowportError } from '../../errors.ts';
 import type { IncomingStream } from '../flight/producer.ts';
+import type { ParameterLease, ParameterMemory } from './parameter-memory.ts';
 
-/** Bytes of parameters that one binding may have. */
-const MAX_PARAMETER_BYTES = 256 * 1024 * 1024;
+/** Parameters that were received, and the memory that they take. */
+export interface HeldParameters {
+  readonly parameters: QueryParameters;
+  /** Whoever has read them leaves it. */
+  readonly lease: ParameterLease;
+}
 
 /**
  * Reads the parameters that a client binds: each row of the stream is one binding. A stream without columns has none.
- * Throws the codes of reading a stream, and BODY_TOO_LARGE.
+ * Throws the codes of reading a stream, BODY_TOO_LARGE and OVERLOADED; nothing is held then.
  */
-export async function readParameters(incoming: IncomingStream): Promise<QueryParameters> {
+export async function readParameters(
+  incoming: IncomingStream,
+  memory: ParameterMemory,
+): Promise<HeldParameters> {
+  const lease = memory.open();
+  try {
+    return { parameters: await readStream(incoming, lease), lease };
+  } catch (error) {
+    lease.leave();
+    throw error;
+  }
+}
+
+async function readStream(incoming: IncomingStream, lease: ParameterLease): Promise<QueryParameters> {
   const { limits } = incoming;
-  const allocator = createBoundedMemory();
+  const allocator = createCountedMemory(lease);
   const frames = await findFrames(incoming.readFrames(allocator));
   if (frames === null) return NO_PARAMETERS;
   const stream = await openFlightStream(frames, { allocator, limits });
@@ -29,6 +47,7 @@ export async function readParameters(incoming: IncomingStream): Promise<QueryPar
   return { kind: 'arrow', schema: stream.schema, batches };
 
   async function readBatch(message: IpcMessage): Promise<ArrowBatch | null> {
+    if (message.header.codec !== null) lease.take(declaredBytes(message));
     if (message.kind === 'dictionary-batch') {
       await dictionaries.apply(message);
       return null;
@@ -54,17 +73,10 @@ async function findFrames(frames: AsyncIterable<FlightFrame>): Promise<AsyncIter
 }
 
 /** Parameters stay until their statement has run: their memory is never given back to be used again. */
-function createBoundedMemory(): BodyAllocator {
-  let total = 0;
+function createCountedMemory(lease: ParameterLease): BodyAllocator {
   return {
     allocate(length) {
-      total += length;
-      if (total > MAX_PARAMETER_BYTES) {
-        throw new ArrowportError(
-          'BODY_TOO_LARGE',
-          `The parameters have more than ${MAX_PARAMETER_BYTES / 1024 / 1024} MiB; bind them in several calls, or load them as a table.`,
-        );
-      }
+      lease.take(length);
       const bytes = new Uint8Array(length + 64);
       return { bytes, release: () => undefined };
     },

@@ -12,6 +12,7 @@ import { ArrowportError } from '../../errors.ts';
 import type { FlightCall } from '../flight/call-context.ts';
 import type { FlightBatch, FlightStream } from '../flight/producer.ts';
 import type { ClientSessions, StatementPlace } from './client-sessions.ts';
+import { endBatches } from './end-batches.ts';
 import type { KeptResults } from './kept-results.ts';
 import type { BoundStatement, PreparedStatements } from './prepared-statements.ts';
 import { partOf, type ShareOutParts, type StatementContent, shareOut } from './share-out.ts';
@@ -60,7 +61,7 @@ export function queryContext({ requestId, caller, signal }: FlightCall): QueryCo
 
 /** Makes a reader of statements. */
 export function createStatementReader(parts: StatementReaderParts): StatementReader {
-  const { sessions, prepared, kept } = parts;
+  const { prepared, kept } = parts;
   const reads = createReads();
 
   return {
@@ -78,7 +79,12 @@ export function createStatementReader(parts: StatementReaderParts): StatementRea
         if (shares.length > 0) return await describeStatement(parts, sql, parts.engine, call, shares);
       }
       const content: TicketContent = { kind: 'prepared', handle: ownHandle, binding };
-      return await describeQuery(parts, query, parameters, call, [content]);
+      const done = bound.lease?.use();
+      try {
+        return await describeQuery(parts, query, parameters, call, [content]);
+      } finally {
+        done?.();
+      }
     },
     async schemaOf(sql, place, call) {
       const query = await place.runner.prepare(sql, queryContext(call));
@@ -86,8 +92,14 @@ export function createStatementReader(parts: StatementReaderParts): StatementRea
       return query.resultSchema;
     },
     async schemaOfPrepared(handle, call) {
-      const { query, parameters } = await findPrepared(parts, prepared.find(handle, call.caller.name), call);
-      return parameters === null ? query.resultSchema : await query.describe(parameters);
+      const bound = await findPrepared(parts, prepared.find(handle, call.caller.name), call);
+      const { query, parameters } = bound;
+      const done = bound.lease?.use();
+      try {
+        return parameters === null ? query.resultSchema : await query.describe(parameters);
+      } finally {
+        done?.();
+      }
     },
     async read({ id }, content, call) {
       if (content.kind === 'kept') {
@@ -97,8 +109,13 @@ export function createStatementReader(parts: StatementReaderParts): StatementRea
       const signal = reads.start(id, call.signal);
       const context = { ...queryContext(call), signal };
       try {
-        const result = await execute(content, call, context);
-        return { schema: result.schema, batches: readResult(result, () => reads.end(id, signal)) };
+        const { result, done } = await execute(parts, content, call, context);
+        const onEnd = () => {
+          reads.end(id, signal);
+          done?.();
+          return result.close();
+        };
+        return { schema: result.schema, batches: endBatches(result.batches, onEnd) };
       } catch (error) {
         reads.end(id, signal);
         throw error;
@@ -106,20 +123,28 @@ export function createStatementReader(parts: StatementReaderParts): StatementRea
     },
     cancelRead: reads.cancel,
   };
+}
 
-  async function execute(
-    content: Exclude<ReadableContent, { kind: 'kept' }>,
-    call: FlightCall,
-    context: QueryContext,
-  ): Promise<QueryResult> {
-    if (content.kind === 'statement') {
-      const { runner } = sessions.reopen(content.place, call);
-      return await runner.run(content.sql, NO_PARAMETERS, { ...context, ...partOf(content) });
-    }
-    const { handle, binding } = content;
-    const bound = prepared.findBinding(handle, binding, call.caller.name);
-    const { query, parameters } = await findPrepared(parts, bound, call);
-    return await query.execute(parameters ?? NO_PARAMETERS, context);
+/** Runs what a ticket stands for; `done` is to be called when its parameters are no longer used. */
+async function execute(
+  { sessions, prepared }: Pick<StatementReaderParts, 'sessions' | 'prepared'>,
+  content: Exclude<ReadableContent, { kind: 'kept' }>,
+  call: FlightCall,
+  context: QueryContext,
+): Promise<{ readonly result: QueryResult; readonly done?: () => void }> {
+  if (content.kind === 'statement') {
+    const { runner } = sessions.reopen(content.place, call);
+    return { result: await runner.run(content.sql, NO_PARAMETERS, { ...context, ...partOf(content) }) };
+  }
+  const { handle, binding } = content;
+  const bound = prepared.findBinding(handle, binding, call.caller.name);
+  const done = bound.lease?.use() ?? (() => undefined);
+  try {
+    const { query, parameters } = await findPrepared({ sessions, prepared }, bound, call);
+    return { result: await query.execute(parameters ?? NO_PARAMETERS, context), done };
+  } catch (error) {
+    done();
+    throw error;
   }
 }
 
@@ -182,15 +207,6 @@ function refuseParameters({ parameterSchema }: PreparedQuery): void {
 
 async function* iterate(batches: readonly FlightBatch[]): AsyncGenerator<FlightBatch> {
   yield* batches;
-}
-
-async function* readResult(result: QueryResult, onEnd: () => void): AsyncGenerator<FlightBatch> {
-  try {
-    yield* result.batches;
-  } finally {
-    onEnd();
-    await result.close();
-  }
 }
 
 /** The fetches under way, by the tickets they were begun with. */

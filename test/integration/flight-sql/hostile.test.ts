@@ -117,3 +117,28 @@ step('free after stalling', again)
   assert.equal(steps.value('free after stalling'), 1);
   await waitFor('the end of all queries', async () => !(await queriesRunning(server)));
 });
+
+test('parameters that stay bound make room for others, and never take more than their share', {
+  skip,
+}, async (t) => {
+  const server = await startServer(t, { config: 'limits: {max_inflight_bytes: 33554432}\n' });
+  const steps = await runSteps(
+    server.flightUrl,
+    `
+connection = dbapi.connect(url, autocommit=True)
+def rows(megabytes):
+    batch = pa.record_batch({'a': ['x' * 1_000_000]})
+    return pa.Table.from_batches([batch] * megabytes)
+cursors = [connection.cursor() for _ in range(6)]
+def run(cursor, megabytes):
+    cursor.execute('select length(?) as n', rows(megabytes))
+    return cursor.fetch_arrow_table().num_rows
+step('each', lambda: [run(cursor, 6) for cursor in cursors])
+step('too large', lambda: run(cursors[0], 20))
+step('afterwards', lambda: run(cursors[0], 6))
+`,
+  );
+  assert.deepEqual(steps.value('each'), [6, 6, 6, 6, 6, 6]);
+  assert.match(steps.failure('too large'), /BODY_TOO_LARGE: .* 16 MiB/);
+  assert.equal(steps.value('afterwards'), 6);
+});

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NO_PARAMETERS, type PreparedQuery } from '../../../src/core/query.ts';
+import { NO_PARAMETERS, type PreparedQuery, type QueryParameters } from '../../../src/core/query.ts';
 import { createHandleTable } from '../../../src/endpoints/flight-sql/handle-table.ts';
+import { createParameterMemory } from '../../../src/endpoints/flight-sql/parameter-memory.ts';
 import { createPreparedStatements } from '../../../src/endpoints/flight-sql/prepared-statements.ts';
 import { waitFor } from '../../support/patience.ts';
 
@@ -55,13 +56,15 @@ test('each binding has a handle of its own; the plain handle stands for the late
   };
   const handle = statements.add({ query, transaction: null, inSession: false }, 'ann');
   assert.equal(statements.find(handle, 'ann').parameters, null);
-  const bind = (value: number) => statements.bind(handle, { kind: 'values', values: [value] }, 'ann');
+  const memory = createParameterMemory(() => 1000);
+  const hold = (parameters: QueryParameters) => ({ parameters, lease: memory.open() });
+  const bind = (value: number) => statements.bind(handle, hold({ kind: 'values', values: [value] }), 'ann');
   const first = bind(1);
   const second = bind(2);
   assert.deepEqual(statements.find(first, 'ann').parameters, { kind: 'values', values: [1] });
   assert.deepEqual(statements.find(second, 'ann').parameters, { kind: 'values', values: [2] });
   assert.deepEqual(statements.find(handle, 'ann').parameters, { kind: 'values', values: [2] });
-  for (let value = 3; value < 10; value++) statements.bind(handle, NO_PARAMETERS, 'ann');
+  for (let value = 3; value < 10; value++) statements.bind(handle, hold(NO_PARAMETERS), 'ann');
   assert.throws(() => statements.find(first, 'ann'), missing);
   await statements.close(second, 'ann');
   assert.equal(isClosed, true);
