@@ -7,7 +7,7 @@ import type { DeltaField } from './delta-schema.ts';
 import { checkPredicate } from './predicate.ts';
 import { columnsOf, matchSchema, type SchemaMatch } from './schema-match.ts';
 import { statisticsProperties } from './skipping.ts';
-import { type TableState, takesReadyFiles } from './table-state.ts';
+import { mapsColumns, type TableState, takesReadyFiles } from './table-state.ts';
 import type { WireObject } from './wire-values.ts';
 
 /** Settings of the backend that every load follows. */
@@ -77,6 +77,7 @@ function planCreation(request: LoadRequest, settings: LoadSettings): WireObject 
   if (options.mode === 'merge') checkKeys(options.merge, columns);
   const partitionBy = options.partitionBy ?? route.delta.partitionBy;
   checkPartition(partitionBy, columns);
+  const configuration = { ...statisticsProperties(columns), ...tableProperties(route.delta, settings) };
   return {
     mode: 'append',
     // What the load does to a table that another one makes meanwhile, just as this one would have.
@@ -84,8 +85,8 @@ function planCreation(request: LoadRequest, settings: LoadSettings): WireObject 
     schema: schemaJson(columns),
     schema_mode: null,
     partition_by: partitionBy,
-    configuration: { ...statisticsProperties(columns), ...tableProperties(route.delta, settings) },
-    adopt: true,
+    configuration,
+    adopt: !mapsColumns(configuration),
   };
 }
 
@@ -95,6 +96,9 @@ function planWrite(request: LoadRequest, state: TableState): WireObject {
   const match = matchSchema(schema, state.schema, options.schemaMode === 'merge');
   const predicate = options.replacePredicate ?? null;
   if (match.widened.length > 0) return planRewrite(options, state, match);
+  if (match.added.length === 0 && match.absent.length > 0 && mapsColumns(state.configuration)) {
+    return planFilled(options, state, match);
+  }
   const evolves = match.added.length > 0 || match.absent.length > 0;
   const partitioned = state.partitionColumns.every((name) => !match.absent.includes(name));
   return {
@@ -105,6 +109,21 @@ function planWrite(request: LoadRequest, state: TableState): WireObject {
     configuration: state.configuration,
     predicate,
     adopt: predicate === null && match.added.length === 0 && partitioned && takesReadyFiles(state),
+  };
+}
+
+/** Where columns are mapped delta-rs does not fill in those that a stream does not have: the worker does. */
+function planFilled(options: LoadOptions, state: TableState, match: SchemaMatch): WireObject {
+  const absent = state.schema.fields.filter(({ name }) => match.absent.includes(name));
+  return {
+    mode: options.mode,
+    schema: schemaJson([...match.columns, ...absent]),
+    schema_mode: null,
+    partition_by: state.partitionColumns,
+    configuration: state.configuration,
+    predicate: options.replacePredicate ?? null,
+    adopt: false,
+    absent: schemaJson(absent),
   };
 }
 

@@ -61,9 +61,14 @@ export function takesReadyFiles(state: TableState): boolean {
   return (
     writerFeatures.every((feature) => PLAIN_FEATURES.has(feature)) &&
     !properties.some((name) => name.startsWith('delta.constraints.')) &&
-    (configuration['delta.columnMapping.mode'] ?? 'none') === 'none' &&
+    !mapsColumns(configuration) &&
     schema.fields.every((field) => field.nullable && !hasRules(field.metadata))
   );
+}
+
+/** Whether the files of a table have its columns under other names, which only delta-rs gives them. */
+export function mapsColumns(configuration: Readonly<Record<string, string>>): boolean {
+  return (configuration['delta.columnMapping.mode'] ?? 'none') !== 'none';
 }
 
 function hasRules(metadata: Readonly<Record<string, unknown>>): boolean {

@@ -1,6 +1,7 @@
-"""Reads Delta tables with Spark: read_with_spark.py ROOT SENT JARS.
+"""Makes Delta tables with Spark, and reads those of others: read_with_spark.py ROOT SENT JARS.
 
-Compares the tables of a folder with the rows that were sent, and prints what differs as JSON.
+Prints "made", waits for a line, compares the tables of the folder with the rows that were sent, and prints what differs
+as JSON.
 """
 
 import json
@@ -33,6 +34,19 @@ def plain(value):
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
+def make_mapped(spark, root):
+    """Tables whose columns stand under other names in their files, one renamed and one dropped."""
+    for mode in ("name", "id"):
+        table = f"delta.`{root}/spark_{mode}`"
+        columns = "id bigint, old string, gone int, p string, st struct<x: int, `y z`: string>"
+        mapped = f"using delta partitioned by (p) tblproperties ('delta.columnMapping.mode' = '{mode}')"
+        spark.sql(f"create table {table} ({columns}) {mapped}")
+        spark.sql(f"insert into {table} values (1, 'a', 5, 'e', named_struct('x', 1, 'y z', 's'))")
+        spark.sql(f"alter table {table} rename column old to `new name`")
+        spark.sql(f"alter table {table} drop column gone")
+        spark.sql(f"insert into {table} values (2, 'b', 'o', named_struct('x', 2, 'y z', 't'))")
+
+
 def main():
     root, sent_path, jars = sys.argv[1:4]
     spark = (
@@ -49,6 +63,9 @@ def main():
         .getOrCreate()
     )
     spark.sparkContext.setLogLevel("ERROR")
+    make_mapped(spark, root)
+    print("made", flush=True)
+    sys.stdin.readline()
     load = spark.read.format("delta").load
     sent = pa.ipc.open_stream(sent_path).read_all().to_pydict()
     names = list(sent)
@@ -73,6 +90,9 @@ def main():
     answer["versions"] = [
         spark.read.format("delta").option("versionAsOf", v).load(f"{root}/many").count() for v in (0, 7, 11)
     ]
+    answer["mapped"] = {
+        mode: [plain(row) for row in load(f"{root}/spark_{mode}").orderBy("id").collect()] for mode in ("name", "id")
+    }
     spark.sql(f"insert into delta.`{root}/many` select 1000 as id")
     answer["appended"] = load(f"{root}/many").count()
     print(json.dumps(answer), flush=True)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { promisify } from 'node:util';
 import { createParquetWriter } from '../../../src/backends/duckdb/parquet/parquet-writer.ts';
 import { arrowBytes } from '../../support/arrow.ts';
 import { testPython } from '../../support/python.ts';
@@ -60,7 +60,7 @@ table = pa.table({
   'struct': some(lambda i: {'a': i, 'b': {'c': str(i)}}, pa.struct([('a', pa.int32()), ('b', pa.struct([('c', pa.string())]))])),
 })`;
 
-test('Spark reads what both ways write value-exact, prunes, reads changes and versions, and appends', {
+test('Spark reads what both ways write value-exact, also under mapped names, prunes, reads changes and versions, and appends', {
   skip: prepareSpark(),
 }, async (t) => {
   const limits = { maxMessageBytes: 2 ** 28, maxDecompressedRatio: 200 };
@@ -74,11 +74,42 @@ test('Spark reads what both ways write value-exact, prunes, reads changes and ve
   const bytes = await arrowBytes(types, { codec: 'zstd', batchRows: 15 });
   const sent = join(root, '..', 'sent.arrows');
   writeFileSync(sent, bytes);
+  mkdirSync(root, { recursive: true });
+  const script = join(import.meta.dirname, 'read_with_spark.py');
+  const spark = spawn(python, [script, root, sent, jars.join(',')], { cwd: join(root, '..') });
+  t.after(() => spark.kill('SIGKILL'));
+  let complaint = '';
+  spark.stderr.on('data', (text) => {
+    complaint = `${complaint}${text}`.slice(-4000);
+  });
+  const said = createInterface({ input: spark.stdout })[Symbol.asyncIterator]();
+  const hear = async () => {
+    const line = await said.next();
+    if (line.done === true) throw new Error(`Spark ended early: ${complaint}`);
+    return line.value;
+  };
+  assert.equal(await hear(), 'made');
   for (const way of ['duckdb', 'delta-rs'] as const) {
     for (const partitionBy of [[], ['p'], ['p', 'day', 'flag', 'dec4', 'ts', 'ts_tz']]) {
       const delta = { writer: way, partitionBy, compression: way === 'duckdb' ? 'zstd' : 'lz4' } as const;
       await loadBytes(backend, `types_${way.replace('-', '')}_${partitionBy.length}`, bytes, { delta });
     }
+  }
+  const mapped = { tableProperties: { 'delta.columnMapping.mode': 'name' }, partitionBy: ['p'] };
+  await loadBytes(backend, 'types_mapped', bytes, { delta: mapped });
+  const more = await arrowBytes(`
+st = pa.struct([('x', pa.int32()), ('y z', pa.string())])
+table = pa.table({'new name': ['c'], 'id': [3], 'p': ['e'], 'st': pa.array([{'x': 3, 'y z': 'u'}], st)})`);
+  const less = await arrowBytes(`table = pa.table({'id': [4]})`);
+  const merge = { on: ['id'], whenMatched: 'update', whenNotMatched: 'insert' } as const;
+  for (const table of ['spark_name', 'spark_id']) {
+    await loadBytes(backend, table, more, { idempotencyKey: 'more' });
+    await loadBytes(backend, table, less);
+    await loadBytes(backend, table, await arrowBytes(`table = pa.table({'id': [2], 'new name': ['B']})`), {
+      mode: 'merge',
+      merge,
+    });
+    await backend.tables.delete(table, { predicate: '"new name" = \'a\'' }, context);
   }
   const ids = await arrowBytes(`table = pa.table({'id': pa.array(range(40), pa.int64())})`);
   await loadBytes(backend, 'changed', ids);
@@ -87,15 +118,11 @@ test('Spark reads what both ways write value-exact, prunes, reads changes and ve
   for (let version = 0; version < 12; version += 1) await loadBytes(backend, 'many', ids);
   await backend.tables.checkpoint('many', context);
 
-  const script = join(import.meta.dirname, 'read_with_spark.py');
-  const { stdout } = await promisify(execFile)(python, [script, root, sent, jars.join(',')], {
-    timeout: 240_000,
-    maxBuffer: 2 ** 26,
-  });
-  const seen = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
+  spark.stdin.write('\n');
+  const seen = JSON.parse(await hear()) as Record<string, unknown>;
   assert.deepEqual(seen['differing'], []);
   const pruned = Object.values(seen['pruned'] as Record<string, number[]>);
-  assert.equal(pruned.length, 6);
+  assert.equal(pruned.length, 7);
   for (const counts of pruned) assert.deepEqual(counts, pruned[0]);
   assert.deepEqual(pruned[0], [1, 10]);
   assert.deepEqual(seen['changes'], {
@@ -104,6 +131,12 @@ test('Spark reads what both ways write value-exact, prunes, reads changes and ve
     update_preimage: 5,
     update_postimage: 5,
   });
+  const rows = [
+    { id: 2, 'new name': 'B', p: 'o', st: { x: 2, 'y z': 't' } },
+    { id: 3, 'new name': 'c', p: 'e', st: { x: 3, 'y z': 'u' } },
+    { id: 4, 'new name': null, p: null, st: null },
+  ];
+  assert.deepEqual(seen['mapped'], { name: rows, id: rows });
   assert.deepEqual(seen['versions'], [40, 320, 480]);
   assert.equal(seen['appended'], 481);
   assert.equal((await backend.tables.info('many', context)).row_count, 481);

@@ -135,6 +135,51 @@ describe('Rules of Delta tables that others made', { skip: skipWithoutPython }, 
     );
   });
 
+  it('mapped columns that a stream does not have are null, of whatever type', async () => {
+    const all = `{'id': [1], 'n': [1], 's': ['a'], 'b': [b'a'], 'f': [True], 'd': pa.array([1], pa.date32()),
+      't': pa.array([1], pa.timestamp('us', tz='UTC')), 'm': pa.array([Decimal(1)], pa.decimal128(20, 2)),
+      'l': [[1]], 'st': [{'x': 1, 'y': [{'z': 'a'}]}], 'k': pa.array([[('a', 1)]], pa.map_(pa.string(), pa.int32()))}`;
+    const delta = { tableProperties: { 'delta.columnMapping.mode': 'id' }, partitionBy: ['n'] };
+    await loadBytes(
+      backend,
+      'sparse',
+      await arrowBytes(`from decimal import Decimal\ntable = pa.table(${all})`),
+      {
+        delta,
+      },
+    );
+    await load('sparse', `{'id': list(range(2, 2000))}`);
+    await load('sparse', `{'id': [1], 'n': [1]}`, { mode: 'overwrite', replacePredicate: 'n = 1' });
+    const found = await rows('sparse');
+    assert.equal(found.length, 1999);
+    const empty = {
+      n: null,
+      s: null,
+      b: null,
+      f: null,
+      d: null,
+      t: null,
+      m: null,
+      l: null,
+      st: null,
+      k: null,
+    };
+    const byId = new Map(found.map((row) => [row['id'], row]));
+    assert.deepEqual(byId.get(1999), { ...empty, id: 1999 });
+    assert.deepEqual(byId.get(1), { ...empty, id: 1, n: 1 });
+  });
+
+  for (const writer of ['delta-rs', 'duckdb'] as const) {
+    it(`a large first load of ${writer} makes a table with mapped columns whose values are read back`, async () => {
+      const table = `large_${writer.replace('-', '')}`;
+      const delta = { tableProperties: { 'delta.columnMapping.mode': 'name' }, writer };
+      const source = `table = pa.table({'id': np.arange(1_500_000), 'x': np.arange(1_500_000) * 2})`;
+      await loadBytes(backend, table, await arrowBytes(source), { delta });
+      const { bytes } = await backend.tables.read(table, { format: 'csv', filter: 'id >= 1499998' }, context);
+      assert.equal((await collect(bytes)).toString(), 'id,x\n1499998,2999996\n1499999,2999998\n');
+    });
+  }
+
   it('tables that only grow take no deletes, updates or replacements', async () => {
     await load('kept', `{'id': [2], 'x': [20]}`);
     await refuses(

@@ -44,7 +44,7 @@ class HandedBatches:
 
     def _import(self, header: dict[str, Any], payload: bytes) -> RecordBatch:
         try:
-            return _import_batch(self.schema, header, payload)
+            return import_batch(self.schema, header, payload)
         except WorkerError as error:
             self._incoming.failure = error
             raise
@@ -97,7 +97,8 @@ class _CBatch:
         return self._schema.__arrow_c_schema__(), _capsule(self._address, b"arrow_array", None)
 
 
-def _import_batch(schema: ArrowSchema, header: dict[str, Any], payload: bytes) -> RecordBatch:
+def import_batch(schema: ArrowSchema, header: dict[str, Any], payload: bytes) -> RecordBatch:
+    """A batch over buffers that are where its header says: in an arena, or in the payload, which is kept until then."""
     start = header.get("at", 0)
     arena = find_arena(header["arena"]) if "arena" in header else None
     base = arena.address + start if arena is not None else _address_of(payload)

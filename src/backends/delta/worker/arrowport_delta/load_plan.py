@@ -32,6 +32,7 @@ class LoadPlan:
     merge: MergeClauses | None
     adopt: bool
     rewrite: Rewrite | None
+    absent: Schema | None
     target_file_size: int | None
     writer_properties: WriterProperties
 
@@ -40,6 +41,7 @@ class LoadPlan:
         """Read the ``plan`` frame."""
         schema = Schema.from_json(args.text("schema"))
         merge = args.nested("merge")
+        absent = args.find_text("absent")
         return LoadPlan(
             mode=args.text("mode"),
             late_mode=args.find_text("late_mode"),
@@ -53,6 +55,7 @@ class LoadPlan:
             merge=None if merge is None else MergeClauses.from_args(merge),
             adopt=args.flag("adopt"),
             rewrite=Rewrite.from_args(args.nested("rewrite")),
+            absent=None if absent is None else Schema.from_json(absent),
             target_file_size=args.find_int("target_file_size"),
             writer_properties=writer_properties(args.find_text("compression") or "snappy"),
         )

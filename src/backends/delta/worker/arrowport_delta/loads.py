@@ -29,6 +29,7 @@ from .incoming import IncomingStream, Replayable
 from .load_plan import LoadPlan, append_layout, layout_of, settle
 from .locations import CachedTable
 from .merges import run_merge
+from .null_columns import with_null_columns
 from .prefetch import Prefetch
 from .ready_files import ReadyFiles
 from .requests import Arguments, Context
@@ -215,6 +216,8 @@ def _write_direct(
     reader: RecordBatchReader,
     properties: CommitProperties,
 ) -> None:
+    if plan.absent is not None:
+        reader = with_null_columns(reader, plan.absent)
     if plan.merge is not None:
         if table is None:
             raise WorkerError("not_found", "There is no such Delta table.")
