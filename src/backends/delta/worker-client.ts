@@ -43,8 +43,11 @@ export interface LoadStream {
   send(parts: readonly Uint8Array[]): Promise<void>;
   /** The load's part of the memory that the worker reads in place; null where there is none. */
   openArena(): Promise<ArenaShare | null>;
-  /** Hands on a decoded batch, described by `header`, which names its place in the arena or is followed by its bytes. */
-  sendBatch(header: WireObject, parts: readonly Uint8Array[]): Promise<void>;
+  /**
+   * Hands on a decoded batch, described by `header`, which names its place in the arena or is followed by its bytes.
+   * `packed` counts with the first one: the columns whose integers are best written as packed differences.
+   */
+  sendBatch(header: WireObject, parts: readonly Uint8Array[], packed: readonly string[]): Promise<void>;
   /**
    * Keeps a local folder from everybody else, for files that {@link finish} names: beside the table, or somewhere else
    * for a table in an object store. Resolves with its path. It is the worker's to remove, after an abort as well.
@@ -265,9 +268,13 @@ class ConnectionLoadStream implements LoadStream {
     return (await this.#arena.open())?.openShare() ?? null;
   }
 
-  async sendBatch(header: WireObject, parts: readonly Uint8Array[]): Promise<void> {
+  async sendBatch(
+    header: WireObject,
+    parts: readonly Uint8Array[],
+    packed: readonly string[],
+  ): Promise<void> {
     this.#hasBatches = true;
-    await this.#send({ batch: header }, parts);
+    await this.#send({ batch: header, ...(packed.length === 0 ? {} : { packed }) }, parts);
   }
 
   async stage(): Promise<string> {

@@ -7,6 +7,7 @@ import { canHandArrays, countArrays, layOutBatch } from './array-layout.ts';
 import { frameMessage } from './ipc-framing.ts';
 import type { LoadWay } from './load-way.ts';
 import { createMessageChecker, type MessageChecker } from './message-checker.ts';
+import { findPackedColumns } from './packed-columns.ts';
 import type { ArenaShare } from './shared-arena.ts';
 import { streamSchema } from './stream-schema.ts';
 import type { WireObject } from './wire-values.ts';
@@ -52,6 +53,8 @@ export class WorkerWay implements LoadWay {
   #deciding: Promise<void> | null = null;
   #arena: ArenaShare | null = null;
   #begun = false;
+  /** Whether a batch was handed on as columns. */
+  #handed = false;
   /** The message before, on its way to the worker while the next one is received and checked. */
   #sending: Promise<void> = Promise.resolve();
 
@@ -163,8 +166,10 @@ export class WorkerWay implements LoadWay {
   async #sendColumns({ header }: IpcMessage, columns: readonly ArrayData[]): Promise<void> {
     const batch = layOutBatch(columns, header.length);
     try {
+      const packed = this.#handed ? [] : findPackedColumns(columns);
+      this.#handed = true;
       const place = await this.#placeShared(batch.parts, batch.bytes);
-      await this.#stream.sendBatch({ ...batch.header, ...place }, place === null ? batch.parts : []);
+      await this.#stream.sendBatch({ ...batch.header, ...place }, place === null ? batch.parts : [], packed);
       if (place === null) this.#share.add(batch.bytes);
     } finally {
       if (header.codec !== null) freeBuffers(columns);

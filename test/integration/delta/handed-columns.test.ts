@@ -41,6 +41,36 @@ table = pa.table({
   'map': some(lambda i: [('k' + str(i), i), ('l', None)], pa.map_(pa.string(), pa.int64())),
 })`;
 
+/** Integers that are packed as differences, with the ends of their types among them, and some that are not. */
+const integers = (n: number) => `
+from decimal import Decimal
+n = ${n}
+random = np.random.default_rng(1)
+ids = np.arange(n, dtype=np.int64)
+def ends(values, least, most):
+    values[70_001::1000] = least
+    values[70_003::1000] = most
+    return values
+def counted(type, least, most):
+    return pa.array(ends(ids % 100, least, most).astype(type), mask=ids % 7 == 3)
+day = ends((ids // 100).astype(np.int32), -719162, 2932896)
+micros = ends(1_700_000_000_000_000 + ids * 1000, -62135596800000000, 253402300799999999)
+cents = ends(random.integers(0, 10**9, n), 1 - 10**18, 10**18 - 1)
+table = pa.table({
+  'id': pa.array(ids),
+  'i8': counted(np.int8, -128, 127),
+  'i16': counted(np.int16, -2**15, 2**15 - 1),
+  'i32': counted(np.int32, -2**31, 2**31 - 1),
+  'i64': counted(np.int64, -2**63, 2**63 - 1),
+  'u32': pa.array(ends(ids % 100, 0, 2**32 - 1).astype(np.uint32)),
+  'few': pa.array(np.array([2**60, -5, 7, 0])[random.integers(0, 4, n)]),
+  'any': pa.array(random.integers(-2**63, 2**63 - 1, n)),
+  'day': pa.array(day).cast(pa.date32()),
+  'ts': pa.array(micros).cast(pa.timestamp('us')),
+  'tz': pa.array(micros).cast(pa.timestamp('us', 'UTC')),
+  'dec': pa.Array.from_buffers(pa.decimal128(18, 2), n, [None, pa.py_buffer(np.stack([cents, cents >> 63], 1).tobytes())]),
+})`;
+
 const numbers = (n: number) => `n = ${n}
 x = pa.array(np.random.default_rng(1).random(n))
 table = pa.table({'id': pa.array(range(n), pa.int64()), 'a': x, 'b': x, 'p': pa.array(np.arange(n) // 400_000)})`;
@@ -74,6 +104,24 @@ os._exit(0)`,
       assert.ok(await isInOrder(`types_${codec}`));
     });
   }
+
+  it('pack integers as differences where that is smaller, value-exact to the ends of their types', async () => {
+    const bytes = await arrowBytes(integers(150_000), { batchRows: 50_000 });
+    await loadBytes(backend, 'integers', bytes);
+    const seen = await compareWithSent(scratch, place('integers'), [bytes], 'id');
+    assert.deepEqual(seen.differing, []);
+    const packed = await runPythonJson<string[]>(
+      `
+import glob, json, os, sys
+import pyarrow.parquet as pq
+groups = [pq.ParquetFile(path).metadata.row_group(0) for path in glob.glob(sys.argv[1] + '/*.parquet')]
+chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
+print(json.dumps(sorted({c.path_in_schema for c in chunks if 'DELTA_BINARY_PACKED' in c.encodings})), flush=True)
+os._exit(0)`,
+      [place('integers')],
+    );
+    assert.deepEqual(packed, ['day', 'dec', 'i16', 'i32', 'i64', 'i8', 'id', 'ts', 'tz', 'u32']);
+  });
 
   it('are divided among writers at their end and stay in order, partitions in theirs', async () => {
     const bytes = await arrowBytes(numbers(700_000), { batchRows: 50_000 });

@@ -35,6 +35,7 @@ class IncomingStream(io.RawIOBase):
         self.end_files: list[object] = []
         self.on_stage: Callable[[], str] | None = None
         self.has_batches = False
+        self.packed: list[str] = []
         self._batch: dict[str, Any] | None = None
 
     @property
@@ -141,6 +142,7 @@ class IncomingStream(io.RawIOBase):
             if isinstance(header.get("batch"), dict):
                 self.has_batches = True
                 self._batch = header["batch"]
+                self.packed = header.get("packed") or self.packed
                 return b""
             if not header.get("data"):
                 raise WorkerError("cancelled", "The load was cancelled.")

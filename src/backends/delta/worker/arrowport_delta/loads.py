@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import replace
 from typing import IO, Any, cast
 
 from arro3.core import RecordBatchReader
@@ -30,6 +31,7 @@ from .load_plan import LoadPlan, append_layout, layout_of, settle
 from .locations import CachedTable
 from .merges import run_merge
 from .null_columns import with_null_columns
+from .parquet import with_packed
 from .prefetch import Prefetch
 from .ready_files import ReadyFiles
 from .requests import Arguments, Context
@@ -265,6 +267,7 @@ def _load_staged(
     remove_stale(cached.location)
     staged = StagedFiles(cached.location, commit_id)
     runs = Runs(_batches(incoming), whole=bool(plan.partition_by))
+    plan = replace(plan, writer_properties=with_packed(plan.writer_properties, plan.schema, incoming.packed))
     try:
         files = runs.write(lambda number, reader: _write_part(staged, number, reader, plan))
         if not incoming.ended:
