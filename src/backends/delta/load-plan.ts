@@ -5,7 +5,7 @@ import type { DeltaRouteOptions } from '../../core/route.ts';
 import { ArrowportError } from '../../errors.ts';
 import type { DeltaField } from './delta-schema.ts';
 import { checkPredicate } from './predicate.ts';
-import { columnsOf, matchSchema, type SchemaMatch } from './schema-match.ts';
+import { columnsOf, matchSchema, refuseLocalTimes, type SchemaMatch } from './schema-match.ts';
 import { statisticsProperties } from './skipping.ts';
 import { mapsColumns, type TableState, takesReadyFiles } from './table-state.ts';
 import type { WireObject } from './wire-values.ts';
@@ -78,6 +78,7 @@ function planCreation(request: LoadRequest, settings: LoadSettings): WireObject 
   const partitionBy = options.partitionBy ?? route.delta.partitionBy;
   checkPartition(partitionBy, columns);
   const configuration = { ...statisticsProperties(columns), ...tableProperties(route.delta, settings) };
+  if (mapsColumns(configuration)) refuseLocalTimes(schema, columns);
   return {
     mode: 'append',
     // What the load does to a table that another one makes meanwhile, just as this one would have.

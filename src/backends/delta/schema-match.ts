@@ -51,6 +51,21 @@ function refuseHiddenTimes({ fields }: ArrowSchema, made: readonly DeltaField[])
 }
 
 /**
+ * For a table that is to be made with mapped columns. delta-rs names only one of both features in the table's protocol
+ * then, and other readers refuse it. Throws TYPE_UNSUPPORTED.
+ */
+export function refuseLocalTimes({ fields }: ArrowSchema, made: readonly DeltaField[]): void {
+  const found = made.find(({ type }) => holdsLocalTime(type, true));
+  const field = fields.find(({ name }) => name === found?.name);
+  if (field === undefined) return;
+  throw unsupported(
+    field,
+    field.name,
+    ' A new table with delta.columnMapping.mode takes timestamps with a time zone only.',
+  );
+}
+
+/**
  * Matches a stream with a table, by column name. Without `evolve`, new columns and wider types are mismatches.
  * Throws TYPE_UNSUPPORTED, and SCHEMA_MISMATCH naming every column that does not fit.
  */

@@ -180,6 +180,13 @@ describe('Rules of Delta tables that others made', { skip: skipWithoutPython }, 
     });
   }
 
+  it('mapped columns and timestamps without a time zone make no table that others open, so none is made', async () => {
+    const delta = { tableProperties: { 'delta.columnMapping.mode': 'name' } };
+    const source = `{'id': [1], 'at': pa.array([1], pa.timestamp('us'))}`;
+    await refuses(load('local_times', source, { delta }), 'TYPE_UNSUPPORTED', 'small');
+    await refuses(backend.tables.info('local_times', context), 'TABLE_NOT_FOUND', 'no table');
+  });
+
   it('tables that only grow take no deletes, updates or replacements', async () => {
     await load('kept', `{'id': [2], 'x': [20]}`);
     await refuses(
