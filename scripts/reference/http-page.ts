@@ -65,6 +65,7 @@ async function describeApi(): Promise<OpenApiDocument> {
       listTables: unused,
       listSchemas: unused,
       listKeys: unused,
+      listColumns: unused,
       describeTable: unused,
       splitRead: unused,
       openSession: unused,

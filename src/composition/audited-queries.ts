@@ -138,6 +138,7 @@ function auditRunner(runner: QueryRunner, trail: AuditTrail, tell: () => Tell): 
     listTables: (context) => runner.listTables(context),
     listSchemas: (context) => runner.listSchemas(context),
     listKeys: (context) => runner.listKeys(context),
+    listColumns: (table, context) => runner.listColumns(table, context),
     describeTable: (table, context) => runner.describeTable(table, context),
   };
 }

@@ -63,6 +63,7 @@ function meterRunner(runner: QueryRunner, meter: QueryMeter): QueryRunner {
     listTables: (context) => runner.listTables(context),
     listSchemas: (context) => runner.listSchemas(context),
     listKeys: (context) => runner.listKeys(context),
+    listColumns: (table, context) => runner.listColumns(table, context),
     describeTable: (table, context) => runner.describeTable(table, context),
   };
 }

@@ -47,6 +47,7 @@ export function createQuerySide(options: QuerySideOptions): QueryEngine {
     listTables: async (context) => (await open()).listTables(context),
     listSchemas: async (context) => (await open()).listSchemas(context),
     listKeys: async (context) => (await open()).listKeys(context),
+    listColumns: async (table, context) => (await open()).listColumns(table, context),
     describeTable: async (table, context) => (await open()).describeTable(table, context),
     openSession: async () => (await open()).openSession(),
     setDraining() {

@@ -151,6 +151,8 @@ export interface QueryRunner {
   listSchemas(context: QueryContext): Promise<readonly CatalogSchema[]>;
   /** Primary and foreign keys of all tables. */
   listKeys(context: QueryContext): Promise<readonly TableKey[]>;
+  /** What the catalog says of the columns of a table or view of DuckDB; none for other tables, whose schema says all. */
+  listColumns(table: Required<CatalogName>, context: QueryContext): Promise<readonly CatalogColumn[]>;
   /** A table's Arrow schema, as `SELECT *` would answer it. Throws TABLE_NOT_FOUND. */
   describeTable(table: CatalogName, context: QueryContext): Promise<ArrowSchema>;
 }
@@ -235,6 +237,17 @@ export interface CatalogTable {
   readonly schema: string;
   readonly name: string;
   readonly kind: 'table' | 'view' | 'temporary';
+}
+
+/** What an Arrow field does not tell of a column. */
+export interface CatalogColumn {
+  readonly name: string;
+  /** In DuckDB's spelling. */
+  readonly type: string;
+  readonly nullable: boolean;
+  /** Digits, and those of them behind the point; null where the type has none. */
+  readonly precision: number | null;
+  readonly scale: number | null;
 }
 
 /** A primary key (`references` null) or a foreign key. */

@@ -5,6 +5,7 @@ import type { FlightStream } from '../flight/producer.ts';
 import { encapsulateSchema } from '../flight/reading-handlers.ts';
 import { buildBatch, type CellValue } from './build-arrays.ts';
 import { catalogSchemas, tablesWithSchema } from './catalog-schemas.ts';
+import { describeColumns } from './column-metadata.ts';
 import { matchesLike } from './like-pattern.ts';
 import { listSqlInfo, type ServerFacts } from './sql-info.ts';
 import type { CrossReferenceMessage, GetTablesMessage, TableReferenceMessage } from './sql-messages.ts';
@@ -114,7 +115,8 @@ async function findSchema(
   context: QueryContext,
 ): Promise<ArrowSchema | undefined> {
   try {
-    return await runner.describeTable(table, context);
+    const schema = await runner.describeTable(table, context);
+    return describeColumns(schema, table, await runner.listColumns(table, context));
   } catch (thrown) {
     if (toArrowportError(thrown).code === 'INTERNAL' || context.signal?.aborted) throw thrown;
     return undefined;

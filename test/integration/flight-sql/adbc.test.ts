@@ -81,7 +81,7 @@ cursor = connection.cursor()
 for sql in ['create table parent (id integer primary key)',
             'create table child (id integer, parent integer references parent (id))',
             'create view sums as select count(*) as n from child',
-            'create schema other', 'create table other.parent_x (d decimal(10, 2))']:
+            'create schema other', 'create table other.parent_x (d decimal(10, 2) not null, note varchar)']:
     cursor.execute(sql)
     cursor.fetchall()
 def objects(**filters):
@@ -98,6 +98,11 @@ step('escaped', lambda: objects(table_name_filter='parent\\\\_x'))
 step('views', lambda: objects(table_types_filter=['VIEW']))
 step('catalogs', lambda: [c['catalog_name'] for c in connection.adbc_get_objects(depth='catalogs').read_all().to_pylist()])
 step('schema', lambda: [[f.name, str(f.type)] for f in connection.adbc_get_table_schema('parent_x', db_schema_filter='other')])
+def described():
+    fields = connection.adbc_get_table_schema('parent_x', db_schema_filter='other')
+    keys = ['TYPE_NAME', 'PRECISION', 'SCALE', 'TABLE_NAME']
+    return [[f.nullable, *[(f.metadata.get(('ARROW:FLIGHT:SQL:' + key).encode()) or b'').decode() for key in keys]] for f in fields]
+step('described', described)
 step('missing', lambda: connection.adbc_get_table_schema('nowhere'))
 step('types', lambda: connection.adbc_get_table_types())
 step('info', lambda: connection.adbc_get_info()['vendor_name'])
@@ -108,7 +113,7 @@ connection.close()
     ['main', 'child', 'TABLE', ['id', 'parent']],
     ['main', 'parent', 'TABLE', ['id']],
     ['main', 'sums', 'VIEW', ['n']],
-    ['other', 'parent_x', 'TABLE', ['d']],
+    ['other', 'parent_x', 'TABLE', ['d', 'note']],
   ]);
   assert.deepEqual(
     (steps.value('one') as [string, string][]).map(([, name]) => name),
@@ -123,7 +128,14 @@ connection.close()
     ['sums'],
   );
   assert.ok((steps.value('catalogs') as string[]).includes('test'));
-  assert.deepEqual(steps.value('schema'), [['d', 'decimal128(10, 2)']]);
+  assert.deepEqual(steps.value('schema'), [
+    ['d', 'decimal128(10, 2)'],
+    ['note', 'string'],
+  ]);
+  assert.deepEqual(steps.value('described'), [
+    [false, 'DECIMAL', '10', '2', 'parent_x'],
+    [true, 'VARCHAR', '', '', 'parent_x'],
+  ]);
   assert.match(steps.failure('missing'), /could not find a table|NOT_FOUND/);
   assert.deepEqual(steps.value('types'), ['TABLE', 'VIEW', 'LOCAL TEMPORARY']);
   assert.equal(steps.value('info'), 'Arrowport');

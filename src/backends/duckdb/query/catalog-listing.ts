@@ -1,5 +1,11 @@
 import type { Caller } from '../../../core/auth.ts';
-import type { CatalogSchema, CatalogTable, TableKey } from '../../../core/query.ts';
+import type {
+  CatalogColumn,
+  CatalogName,
+  CatalogSchema,
+  CatalogTable,
+  TableKey,
+} from '../../../core/query.ts';
 import { foldCase, quoteText } from '../identifier.ts';
 import { internalSchema } from '../table-catalog.ts';
 import type { Lease } from './engine-parts.ts';
@@ -33,6 +39,30 @@ export async function listTables(
     );
   for (const relation of relations) tables.push(...((await relation.list?.(caller)) ?? []));
   return tables.sort(byName);
+}
+
+/** The columns of a table or view that the caller may name, in their order. */
+export async function listColumns(
+  lease: Lease,
+  { catalog, schema, name }: Required<CatalogName>,
+  caller: Caller,
+): Promise<readonly CatalogColumn[]> {
+  if (!caller.mayUseStream(schema === 'main' ? name : `${schema}.${name}`)) return [];
+  const reader = await lease.connection.runAndReadAll(
+    `SELECT column_name, data_type, is_nullable, numeric_precision, numeric_scale FROM duckdb_columns()
+     WHERE ${inReach(lease)} AND database_name = $1 AND schema_name = $2 AND table_name = $3 ORDER BY column_index`,
+    [catalog, schema, name],
+  );
+  return reader.getRows().map(([column, type, nullable, precision, scale]) => {
+    const isDecimal = String(type).startsWith('DECIMAL(');
+    return {
+      name: String(column),
+      type: String(type),
+      nullable: nullable !== false,
+      precision: isDecimal ? Number(precision) : null,
+      scale: isDecimal ? Number(scale) : null,
+    };
+  });
 }
 
 /** Schemas without the server's own, sorted. */

@@ -1,4 +1,5 @@
 import type {
+  CatalogColumn,
   CatalogName,
   CatalogSchema,
   CatalogTable,
@@ -65,7 +66,11 @@ class DuckDbQueryEngine implements QueryEngine {
     };
     this.#connections = new QueryConnections(host, settings().allowed_functions);
     this.#runner = new StatementRunner(this.#parts, () => this.#lease());
-    host.onClose(() => this.#letGo());
+    host.onClose(async (inUse) => {
+      // A session that keeps nothing in the database goes on in the next one.
+      if (inUse) await this.#letGo([...this.#sessions].filter((session) => session.holdsDatabase));
+      else this.#connections.closeIdle();
+    });
   }
 
   prepare(sql: string, context: QueryContext): Promise<PreparedQuery> {
@@ -100,6 +105,10 @@ class DuckDbQueryEngine implements QueryEngine {
     return this.#runner.listKeys(context);
   }
 
+  listColumns(table: Required<CatalogName>, context: QueryContext): Promise<readonly CatalogColumn[]> {
+    return this.#runner.listColumns(table, context);
+  }
+
   describeTable(table: CatalogName, context: QueryContext): Promise<ArrowSchema> {
     return this.#runner.describeTable(table, context);
   }
@@ -127,7 +136,7 @@ class DuckDbQueryEngine implements QueryEngine {
 
   async close(): Promise<void> {
     this.#draining = true;
-    await this.#letGo();
+    await this.#letGo([...this.#sessions]);
   }
 
   #refuseDraining(): void {
@@ -149,7 +158,7 @@ class DuckDbQueryEngine implements QueryEngine {
         // The next statement is what makes DuckDB let go of a result that was not read to its end.
         const clean = !broken || (await settles(used.connection.run('SELECT 1')));
         if (clean) this.#connections.release(used);
-        else used.connection.closeSync();
+        else this.#connections.close(used);
         this.#leases.delete(lease);
       },
     };
@@ -158,12 +167,12 @@ class DuckDbQueryEngine implements QueryEngine {
   }
 
   /** Stops what runs and closes every connection: the database is about to close. */
-  async #letGo(): Promise<void> {
+  async #letGo(sessions: readonly DuckDbSession[]): Promise<void> {
     const reason = new ArrowportError('SHUTTING_DOWN', 'The database is being closed.', {
       details: { retryAfterMs: 1000 },
     });
     for (const guard of [...this.#running]) guard.stop(reason);
-    await Promise.all([...this.#sessions].map((session) => session.close()));
+    await Promise.all(sessions.map((session) => session.close()));
     const until = Date.now() + closePatienceMs;
     while (this.#leases.size > 0 && Date.now() < until) await pause(10);
     this.#connections.closeIdle();

@@ -8,6 +8,8 @@ export interface QueryConnection {
   readonly connection: DuckDBConnection;
   readonly rules: DatabaseRules;
   readonly database: QueryDatabase;
+  /** Counts its user out of the database. */
+  leave(): void;
 }
 
 const idleLimit = 8;
@@ -24,23 +26,30 @@ export class QueryConnections {
     this.#allowedFunctions = allowedFunctions;
   }
 
-  /** Throws BACKEND_UNAVAILABLE. */
-  async acquire(): Promise<QueryConnection> {
-    const database = await this.#host.open();
-    const idle = this.#idle.findLastIndex((each) => each.database.database === database.database);
-    const [kept] = idle < 0 ? [] : this.#idle.splice(idle, 1);
-    return kept ?? this.#connect(database);
+  /** To be released or closed. Throws BACKEND_UNAVAILABLE. */
+  acquire(): Promise<QueryConnection> {
+    return this.#enter(async (database, leave) => {
+      const idle = this.#idle.findLastIndex((each) => each.database.database === database.database);
+      const [kept] = idle < 0 ? [] : this.#idle.splice(idle, 1);
+      return kept === undefined ? this.#connect(database, leave) : { ...kept, leave };
+    });
   }
 
-  /** A connection that is its owner's, who closes it. Throws BACKEND_UNAVAILABLE. */
-  async open(): Promise<QueryConnection> {
-    return this.#connect(await this.#host.open());
+  /** A connection that is its owner's, to be closed. Throws BACKEND_UNAVAILABLE. */
+  open(): Promise<QueryConnection> {
+    return this.#enter((database, leave) => this.#connect(database, leave));
   }
 
   /** Takes a connection back on which nothing runs and nothing is open. */
   release(used: QueryConnection): void {
     this.#idle.push(used);
     if (this.#idle.length > idleLimit) this.#idle.shift()?.connection.closeSync();
+    used.leave();
+  }
+
+  close(used: QueryConnection): void {
+    used.connection.closeSync();
+    used.leave();
   }
 
   closeIdle(): void {
@@ -48,7 +57,19 @@ export class QueryConnections {
     this.#idle = [];
   }
 
-  async #connect(database: QueryDatabase): Promise<QueryConnection> {
+  async #enter(
+    take: (database: QueryDatabase, leave: () => void) => Promise<QueryConnection>,
+  ): Promise<QueryConnection> {
+    const leave = await this.#host.enter();
+    try {
+      return await take(await this.#host.open(), leave);
+    } catch (thrown) {
+      leave();
+      throw thrown;
+    }
+  }
+
+  async #connect(database: QueryDatabase, leave: () => void): Promise<QueryConnection> {
     const connection = await database.database.connect();
     try {
       const { catalog } = database.database;
@@ -58,7 +79,7 @@ export class QueryConnections {
         rules = readDatabaseRules(connection, catalog, this.#allowedFunctions);
         this.#rules.set(database.database, rules);
       }
-      return { connection, database, rules: await rules };
+      return { connection, database, rules: await rules, leave };
     } catch (thrown) {
       connection.closeSync();
       throw thrown;

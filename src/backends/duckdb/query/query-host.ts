@@ -17,8 +17,16 @@ export interface QueryDatabase {
 export interface QueryHost {
   /** The database that is open now. Throws BACKEND_UNAVAILABLE while it is being opened again. */
   open(): Promise<QueryDatabase>;
-  /** Calls back before the database closes; queries must have let go of it when the promise resolves. */
-  onClose(listener: () => Promise<void>): void;
+  /**
+   * Counts a user of the database in, as soon as it is not being opened again to give memory back, which waits until
+   * there is none. Returns what counts it out, once.
+   */
+  enter(): Promise<() => void>;
+  /**
+   * Calls back before the database closes, saying whether somebody has entered it; queries must have let go of it when
+   * the promise resolves.
+   */
+  onClose(listener: (inUse: boolean) => Promise<void>): void;
   /** To be told what DuckDB threw, in DuckDB's plain words: it may have to be opened again, or need more memory. */
   noteFailure(thrown: unknown): void;
 }

@@ -1,4 +1,5 @@
 import {
+  type CatalogColumn,
   type CatalogName,
   type CatalogSchema,
   type CatalogTable,
@@ -14,7 +15,7 @@ import {
 } from '../../../core/query.ts';
 import type { ArrowSchema } from '../../../core/schema.ts';
 import { quoteIdentifier } from '../identifier.ts';
-import { listKeys, listSchemas, listTables } from './catalog-listing.ts';
+import { listColumns, listKeys, listSchemas, listTables } from './catalog-listing.ts';
 import type { EngineParts, Lease, LeaseSource } from './engine-parts.ts';
 import { exportParquet } from './parquet-export.ts';
 import { toQueryError } from './query-error.ts';
@@ -85,6 +86,10 @@ export class StatementRunner implements QueryRunner {
 
   listKeys(context: QueryContext): Promise<readonly TableKey[]> {
     return this.#look(context, (lease) => listKeys(lease, context.caller));
+  }
+
+  listColumns(table: Required<CatalogName>, context: QueryContext): Promise<readonly CatalogColumn[]> {
+    return this.#look(context, (lease) => listColumns(lease, table, context.caller));
   }
 
   async describeTable(table: CatalogName, context: QueryContext): Promise<ArrowSchema> {

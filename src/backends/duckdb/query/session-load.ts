@@ -75,7 +75,7 @@ class SessionTarget implements RowTarget {
         await this.#moveRows(connection, facts);
         const { memory } = this.#context;
         const commit = () => connection.run('COMMIT');
-        await (memory === null ? commit() : memory.commit(this, commit));
+        await (memory === null ? commit() : memory.commit(this, this.#rows, commit));
       } catch (thrown) {
         await connection.run('ROLLBACK').catch(() => undefined);
         throw toQueryError(thrown, { sql: '' });

@@ -1,5 +1,6 @@
 import type { Load } from '../../../core/backend.ts';
 import type {
+  CatalogColumn,
   CatalogName,
   CatalogSchema,
   CatalogTable,
@@ -42,6 +43,7 @@ export class DuckDbSession implements QuerySession {
   readonly #runner: StatementRunner;
   readonly #values = new Map<string, string>();
   #own: QueryConnection | null = null;
+  #opening: Promise<QueryConnection> | null = null;
   #schema = 'main';
   #inTransaction = false;
   #closed = false;
@@ -55,6 +57,11 @@ export class DuckDbSession implements QuerySession {
 
   get isInTransaction(): boolean {
     return this.#inTransaction;
+  }
+
+  /** Whether it has a connection, with what it keeps there. */
+  get holdsDatabase(): boolean {
+    return this.#opening !== null;
   }
 
   prepare(sql: string, context: QueryContext): Promise<PreparedQuery> {
@@ -79,6 +86,10 @@ export class DuckDbSession implements QuerySession {
 
   listKeys(context: QueryContext): Promise<readonly TableKey[]> {
     return this.#runner.listKeys(context);
+  }
+
+  listColumns(table: Required<CatalogName>, context: QueryContext): Promise<readonly CatalogColumn[]> {
+    return this.#runner.listColumns(table, context);
   }
 
   describeTable(table: CatalogName, context: QueryContext): Promise<ArrowSchema> {
@@ -177,7 +188,7 @@ export class DuckDbSession implements QuerySession {
     this.#own = null;
     if (own !== null) {
       if (this.#inTransaction) await own.connection.run('ROLLBACK').catch(() => undefined);
-      own.connection.closeSync();
+      this.#options.connections.close(own);
     }
     this.#options.closed();
   }
@@ -238,8 +249,22 @@ export class DuckDbSession implements QuerySession {
 
   async #takeOwn(): Promise<QueryConnection> {
     this.#refuseClosed();
-    this.#own ??= await this.#options.connections.open();
-    return this.#own;
+    this.#opening ??= this.#openOwn();
+    return this.#opening;
+  }
+
+  async #openOwn(): Promise<QueryConnection> {
+    try {
+      const own = await this.#options.connections.open();
+      this.#own = own;
+      if (!this.#closed) return own;
+      this.#own = null;
+      this.#options.connections.close(own);
+    } catch (thrown) {
+      this.#opening = null;
+      throw thrown;
+    }
+    throw closedSession();
   }
 
   /** Resolves when the connection is free; a result that nobody reads is broken off for it. */
@@ -285,6 +310,10 @@ export class DuckDbSession implements QuerySession {
   }
 
   #refuseClosed(): void {
-    if (this.#closed) throw new ArrowportError('HANDLE_NOT_FOUND', 'The session is closed.');
+    if (this.#closed) throw closedSession();
   }
+}
+
+function closedSession(): ArrowportError {
+  return new ArrowportError('HANDLE_NOT_FOUND', 'The session is closed.');
 }
