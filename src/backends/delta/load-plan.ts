@@ -7,7 +7,7 @@ import type { DeltaField } from './delta-schema.ts';
 import { checkPredicate } from './predicate.ts';
 import { columnsOf, matchSchema, refuseLocalTimes, type SchemaMatch } from './schema-match.ts';
 import { statisticsProperties } from './skipping.ts';
-import { mapsColumns, type TableState, takesReadyFiles } from './table-state.ts';
+import { mapsColumns, needsNewFeature, type TableState, takesReadyFiles } from './table-state.ts';
 import type { WireObject } from './wire-values.ts';
 
 /** Settings of the backend that every load follows. */
@@ -133,7 +133,8 @@ function planRewrite(options: LoadOptions, state: TableState, match: SchemaMatch
   const partitioned = state.partitionColumns.every((name) => !match.absent.includes(name));
   const appendOnly = state.configuration['delta.appendOnly'] === 'true';
   const simple = (options.replacePredicate ?? null) === null && partitioned && !appendOnly;
-  if (!simple || match.added.some((path) => path.includes('.')) || !takesReadyFiles(state)) {
+  const nested = match.added.some((path) => path.includes('.'));
+  if (!simple || nested || !takesReadyFiles(state) || needsNewFeature(match.columns, state)) {
     refuseWidening(match);
   }
   const written = new Map(match.columns.map((column) => [column.name, column]));
@@ -161,7 +162,10 @@ function planReplacement(request: LoadRequest, state: TableState): WireObject {
     schema_mode: 'overwrite',
     partition_by: partitionBy,
     configuration: state.configuration,
-    adopt: sameNames(partitionBy, state.partitionColumns) && takesReadyFiles(state),
+    adopt:
+      sameNames(partitionBy, state.partitionColumns) &&
+      takesReadyFiles(state) &&
+      !needsNewFeature(columns, state),
   };
 }
 

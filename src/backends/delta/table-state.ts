@@ -1,4 +1,4 @@
-import type { DeltaStruct } from './delta-schema.ts';
+import { type DeltaField, type DeltaStruct, holdsLocalTime } from './delta-schema.ts';
 import {
   readNumber,
   readText,
@@ -63,6 +63,16 @@ export function takesReadyFiles(state: TableState): boolean {
     !properties.some((name) => name.startsWith('delta.constraints.')) &&
     !mapsColumns(configuration) &&
     schema.fields.every((field) => field.nullable && !hasRules(field.metadata))
+  );
+}
+
+/**
+ * Whether columns need a feature that the table does not have yet. delta-rs adds it where it writes the rows itself, not
+ * to the commit of files that are ready: nobody could open the table behind that.
+ */
+export function needsNewFeature(columns: readonly DeltaField[], state: TableState): boolean {
+  return (
+    !state.writerFeatures.includes('timestampNtz') && columns.some(({ type }) => holdsLocalTime(type, true))
   );
 }
 

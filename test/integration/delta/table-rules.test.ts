@@ -187,6 +187,31 @@ describe('Rules of Delta tables that others made', { skip: skipWithoutPython }, 
     await refuses(backend.tables.info('local_times', context), 'TABLE_NOT_FOUND', 'no table');
   });
 
+  for (const rows of [10, 1_500_000]) {
+    it(`a table that ${rows} rows replace is opened also where they bring the first timestamps without a time zone`, async () => {
+      const table = `times_${rows}`;
+      await load(table, `{'id': [1]}`);
+      const source = `table = pa.table({'id': np.arange(${rows}), 'at': pa.array(np.arange(${rows}), pa.timestamp('us')),
+        'x': np.arange(${rows}), 'y': np.arange(${rows})})`;
+      await loadBytes(backend, table, await arrowBytes(source), {
+        mode: 'overwrite',
+        schemaMode: 'overwrite',
+      });
+      await load(table, `{'id': [7]}`);
+      assert.equal((await backend.tables.info(table, context)).row_count, rows + 1);
+    });
+  }
+
+  it('wider types and the first timestamps without a time zone do not come in one load', async () => {
+    await load('both', `{'id': pa.array([1], pa.int32())}`);
+    const evolving = { schemaMode: 'merge' } as const;
+    const at = `pa.array([1], pa.timestamp('us'))`;
+    await refuses(load('both', `{'id': [2], 'at': ${at}}`, evolving), 'SCHEMA_MISMATCH', 'both');
+    await load('both', `{'id': [2]}`, evolving);
+    await load('both', `{'id': [3], 'at': ${at}}`, evolving);
+    assert.deepEqual(await ids('both'), [1, 2, 3]);
+  });
+
   it('tables that only grow take no deletes, updates or replacements', async () => {
     await load('kept', `{'id': [2], 'x': [20]}`);
     await refuses(
