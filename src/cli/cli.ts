@@ -19,6 +19,9 @@ import { registerVersionCommand } from './version-command.ts';
 /** Adds one command to the program. A new command is one file with such a function and a line in `commands`. */
 export type RegisterCommand = (program: Command, host: CliHost) => void;
 
+/** Characters that are quoted of what the engine said. */
+const longestReason = 300;
+
 const commands: readonly RegisterCommand[] = [
   registerServeCommand,
   registerCheckCommand,
@@ -93,14 +96,14 @@ function toFailure(thrown: unknown, host: CliHost): CliFailure {
     return new CliFailure('usage', `${text} (see ${['arrowport', ...namedCommands(host)].join(' ')} --help)`);
   }
   if (thrown instanceof ArrowportError) {
-    return new CliFailure('refused', `${thrown.code}: ${thrown.message}`, {
+    return new CliFailure('refused', `${thrown.code}: ${thrown.message}${reasonOf(thrown)}`, {
       label: 'refused',
       problem: {
         type: 'about:blank',
         title: 'The command could not be carried out',
         code: thrown.code,
         outcome: thrown.outcome,
-        detail: thrown.message,
+        detail: `${thrown.message}${reasonOf(thrown)}`,
         ...(thrown.details.line === undefined ? {} : { line: thrown.details.line }),
         ...(thrown.details.position === undefined ? {} : { position: thrown.details.position }),
       },
@@ -108,6 +111,13 @@ function toFailure(thrown: unknown, host: CliHost): CliFailure {
   }
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   return new CliFailure('refused', systemRemedy(thrown) ?? text, { cause: thrown });
+}
+
+/** What the system or the engine itself said, for whoever has to find out more. */
+function reasonOf({ code, cause }: ArrowportError): string {
+  if (code !== 'BACKEND_UNAVAILABLE' || !(cause instanceof Error)) return '';
+  const [line = ''] = cause.message.split('\n', 1);
+  return line === '' ? '' : ` (${line.slice(0, longestReason)})`;
 }
 
 /** The command that the line names, and its own command where it has some. */

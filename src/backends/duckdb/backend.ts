@@ -99,6 +99,12 @@ class EmbeddedDuckDb implements DuckDbBackend {
   async open(): Promise<void> {
     const { config, retentionHours } = this.#options;
     const database = await Database.open(config);
+    if (database.mendedBlocks.length > 0) {
+      this.#options.logger?.warn(
+        { db: config.db_path, blocks: database.mendedBlocks },
+        'a checkpoint was cut off while it wrote; what it left half-written is mended, and no row is lost',
+      );
+    }
     try {
       await checkNativeInterface(database);
       this.#parts = {
@@ -301,7 +307,13 @@ class EmbeddedDuckDb implements DuckDbBackend {
           this.#options.logger?.warn({}, 'the database is open again');
         },
         (thrown: unknown) => {
-          this.#faults.reopenFailed(thrown);
+          if (this.#faults.reopenFailed(thrown)) {
+            const err = thrown instanceof ArrowportError ? (thrown.cause ?? thrown) : thrown;
+            this.#options.logger?.warn(
+              { err },
+              'the database cannot be opened again; this is tried with each load',
+            );
+          }
           throw thrown;
         },
       )

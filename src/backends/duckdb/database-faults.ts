@@ -47,11 +47,13 @@ export class DatabaseFaults {
     this.#openFailure = null;
   }
 
-  /** Opening the database again failed: it is closed until that succeeds. */
-  reopenFailed(failure: unknown): void {
+  /** Opening the database again failed: it is closed until that succeeds. True when it is for another reason than before. */
+  reopenFailed(failure: unknown): boolean {
+    const before = this.#openFailure;
     this.#invalidated = true;
     this.#openFailure = fromDuckDbError(failure, 'load').message;
     if (isDiskFull(failure instanceof ArrowportError ? failure.cause : failure)) this.#full = true;
+    return this.#openFailure !== before;
   }
 
   /** What a person should know, looked at anew; empty when all is well. */

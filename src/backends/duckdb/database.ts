@@ -4,6 +4,7 @@ import { basename, extname, join, resolve } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ArrowportError } from '../../errors.ts';
 import { quoteIdentifier, quoteText } from './identifier.ts';
+import { mendInterruptedCheckpoint } from './interrupted-checkpoint.ts';
 import { restingBytes } from './memory-governor.ts';
 import { boundHeaps } from './native/allocators.ts';
 import { openFailure, refuseForeignLog } from './open-failure.ts';
@@ -35,6 +36,8 @@ export class Database {
   readonly catalog: string;
   /** The one folder that SQL can write files into: for results on their way out. */
   readonly spoolFolder: string;
+  /** Blocks that a checkpoint left half-written when it was killed, and that were mended. */
+  mendedBlocks: readonly number[] = [];
   readonly #instance: DuckDBInstance;
 
   private constructor(instance: DuckDBInstance, catalog: string, spoolFolder: string) {
@@ -56,7 +59,7 @@ export class Database {
         await connection.run(`LOAD ${quoteText(path)}`).catch(() => undefined);
       for (const [name, value] of Object.entries(options.duckdb.settings))
         await applySetting(connection, name, value);
-      await attach(connection, options.db_path, database.catalog);
+      database.mendedBlocks = await attach(connection, options.db_path, database.catalog);
       await fence(connection, [database.spoolFolder, ...(options.readable_folders ?? [])]);
     } catch (thrown) {
       connection.closeSync();
@@ -200,11 +203,18 @@ async function fence(connection: DuckDBConnection, folders: readonly string[]): 
   );
 }
 
-async function attach(connection: DuckDBConnection, path: string, catalog: string): Promise<void> {
+/** Resolves with the blocks that had to be mended. */
+async function attach(
+  connection: DuckDBConnection,
+  path: string,
+  catalog: string,
+): Promise<readonly number[]> {
   await refuseForeignLog(path);
+  const mended = await mendInterruptedCheckpoint(path);
   try {
     await connection.run(`ATTACH ${quoteText(path)} AS ${quoteIdentifier(catalog)}`);
   } catch (cause) {
     throw openFailure(path, cause);
   }
+  return mended;
 }

@@ -34,6 +34,10 @@ const reasons: readonly { readonly pattern: RegExp; readonly text: string }[] = 
     text: 'this is a folder; give the path of a file.',
   },
   {
+    pattern: /Out of Memory|(could not|failed to) (allocate|pin|offload)/i,
+    text: 'reading its write-ahead log takes more memory than DuckDB may use; raise duckdb.memory_limit. Nothing of it is lost.',
+  },
+  {
     pattern: /\bWAL\b/,
     text: 'its write-ahead log is damaged; restore the file and its .wal from a backup.',
   },
