@@ -101,6 +101,11 @@ const ordinary: readonly (readonly [sql: string, first: unknown])[] = [
     "SELECT len(l) FROM (SELECT list(i) AS l FROM range(3) t(i) HAVING max(i)::VARCHAR LIKE '%2%' AND 'a' || max(i) = 'a2') a, numbers LIMIT 1",
     3,
   ],
+  ["SELECT i FROM numbers WHERE i < 9 GROUP BY i HAVING len(repeat('x', max(i)::INT)) > 7", 8],
+  [
+    "SELECT i, lpad(max(name), max(i)::INT, '0') AS p FROM numbers WHERE i < 9 GROUP BY i HAVING p || count(*) = '0000000' || '81'",
+    8,
+  ],
   ['SELECT h[3] FROM (SELECT histogram(i) AS h FROM numbers) a, numbers LIMIT 1', 1],
   [
     "SELECT (SELECT string_agg(name, ',' ORDER BY i) FROM numbers u WHERE u.i < n.i) FROM numbers n WHERE i = 3",

@@ -17,7 +17,7 @@ const maxPairs = 250_000;
 const maxSearchPairs = 4_000_000;
 
 const called = (name: string) => (/^[a-z]/.test(name) ? `${name}()` : name);
-const made = (name: string) => `${called(name)} would make a value that is larger than one may be here`;
+const tellMade = (name: string) => `${called(name)} would make a value that is larger than one may be here`;
 const compared = (name: string) =>
   `${called(name)} would compare texts that are longer than they may be here`;
 /** How the messages of the macros end. */
@@ -35,7 +35,7 @@ interface Bound {
 const size = (argument: string) => `strlen(coalesce(p.${argument}::VARCHAR, ''))::HUGEINT`;
 const elements = `(${valueBytes} // 8)`;
 
-function bounds(names: string, parameters: string, refused: string, tell = made): readonly Bound[] {
+function bounds(names: string, parameters: string, refused: string, tell = tellMade): readonly Bound[] {
   return names
     .split(' ')
     .map((name) => ({ name, parameters: parameters.split(' '), refused, message: tell(name) }));
@@ -100,11 +100,16 @@ export function isBounded(name: string): boolean {
   return names.has(name);
 }
 
-/** The arguments are bound once, as one value: whatever they compute is what is looked at and what is used. */
+/**
+ * The arguments are bound once, as one value: whatever they compute is what is looked at and what is used. They are taken
+ * out of it by subscripts, since HAVING takes `p.a` for a column.
+ */
 function macro({ parameters, refused, message, name }: Bound): string {
   const given = parameters.map((parameter) => `${parameter}: ${parameter}`).join(', ');
   const passed = parameters.map((parameter) => `p.${parameter}`).join(', ');
-  return `(${parameters.join(', ')}) AS list_transform([{${given}}], lambda p: CASE WHEN ${refused} THEN error(${quoteText(message)}) ELSE system.main.${quoteIdentifier(name)}(${passed}) END)[1]`;
+  const made = `CASE WHEN ${refused} THEN error(${quoteText(message)}) ELSE system.main.${quoteIdentifier(name)}(${passed}) END`;
+  const subscripts = made.replace(/\bp\.([a-p])\b/g, "p['$1']");
+  return `(${parameters.join(', ')}) AS list_transform([{${given}}], lambda p: ${subscripts})[1]`;
 }
 
 const repeatedTooMuch =
