@@ -1,22 +1,20 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Backend, ColumnDescription, Load, LoadRequest, TableDescription } from '../../core/backend.ts';
 import type { IpcLimits } from '../../core/ipc-message.ts';
 import type { TableName } from '../../core/route.ts';
 import { ArrowportError } from '../../errors.ts';
-import { Database, type DatabaseOptions } from './database.ts';
+import type { DatabaseOptions } from './database.ts';
 import { DatabaseFaults } from './database-faults.ts';
 import { fromDuckDbError, isMissing, isOutOfMemory } from './errors.ts';
 import { qualifiedName, quoteText } from './identifier.ts';
-import { KeyLedger, ReplayedLoad, refuseOtherLoad } from './key-ledger.ts';
+import { ReplayedLoad, refuseOtherLoad } from './key-ledger.ts';
 import { beginLoad } from './loader.ts';
 import type { LoaderContext } from './loader-context.ts';
-import { MemoryGovernor } from './memory-governor.ts';
+import { MemoryReturn } from './memory-return.ts';
 import { type DuckDbMigrations, openMigrations } from './migrations.ts';
 import { noteLoads } from './native/allocators.ts';
-import { checkNativeInterface } from './native/self-check.ts';
+import { closeParts, type OpenParts, openParts } from './open-parts.ts';
 import type { QueryHost } from './query/query-host.ts';
-import { SessionPool } from './session-pool.ts';
-import { internalSchema, TableCatalog } from './table-catalog.ts';
+import { internalSchema } from './table-catalog.ts';
 
 const defaultRetentionHours = 168;
 /** How long closing waits for loads that are being ended. */
@@ -43,7 +41,10 @@ export interface DuckDbBackendOptions {
   readonly limits: () => IpcLimits;
   /** How long idempotency keys are remembered; read whenever one is looked up. */
   readonly retentionHours?: () => number;
-  readonly logger?: { warn(fields: object, text: string): void };
+  readonly logger?: {
+    info(fields: object, text: string): void;
+    warn(fields: object, text: string): void;
+  };
 }
 
 /**
@@ -56,26 +57,18 @@ export async function createDuckDbBackend(options: DuckDbBackendOptions): Promis
   return backend;
 }
 
-/** What an open database consists of. */
-interface OpenParts {
-  readonly database: Database;
-  readonly catalog: TableCatalog;
-  readonly ledger: KeyLedger;
-  readonly sessions: SessionPool;
-  readonly memory: MemoryGovernor | null;
-  /** The connection for questions about tables. */
-  readonly questions: DuckDBConnection;
-}
-
 class EmbeddedDuckDb implements DuckDbBackend {
   readonly kind = 'duckdb';
   readonly #options: DuckDbBackendOptions;
   #parts: OpenParts | null = null;
   #running = 0;
+  /** Questions, statements and migrations, which are not waited for when the database closes. */
+  #users = 0;
+  readonly #memoryReturn: MemoryReturn;
   #onIdle: (() => void) | null = null;
   readonly #faults: DatabaseFaults;
   #reopening: Promise<void> | null = null;
-  readonly #closeListeners: (() => Promise<void>)[] = [];
+  readonly #closeListeners: ((inUse: boolean) => Promise<void>)[] = [];
   readonly queryHost: QueryHost = {
     open: async () => {
       if (this.#wantsReopening()) await this.#reopen();
@@ -87,6 +80,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
         loaderContext: () => ({ ...this.#loaderParts(), closed: this.#enter() }),
       };
     },
+    enter: () => this.#enterAsUser(),
     onClose: (listener) => this.#closeListeners.push(listener),
     noteFailure: (thrown) => this.#noteFailure(thrown),
   };
@@ -94,34 +88,21 @@ class EmbeddedDuckDb implements DuckDbBackend {
   constructor(options: DuckDbBackendOptions) {
     this.#options = options;
     this.#faults = new DatabaseFaults(options.config.db_path);
+    this.#memoryReturn = new MemoryReturn({
+      retainedBytes: () => this.#parts?.memory?.retainedBytes ?? 0,
+      isIdle: () => this.#running === 0 && this.#users === 0,
+      fixedLimit: () => this.#parts?.memory?.fixedBytes ?? null,
+      reopen: () => this.#returnMemory(),
+    });
   }
 
   async open(): Promise<void> {
-    const { config, retentionHours } = this.#options;
-    const database = await Database.open(config);
-    if (database.mendedBlocks.length > 0) {
-      this.#options.logger?.warn(
-        { db: config.db_path, blocks: database.mendedBlocks },
-        'a checkpoint was cut off while it wrote; what it left half-written is mended, and no row is lost',
-      );
-    }
-    try {
-      await checkNativeInterface(database);
-      this.#parts = {
-        database,
-        catalog: await TableCatalog.open(database),
-        ledger: await KeyLedger.open(database, retentionHours ?? (() => defaultRetentionHours)),
-        sessions: new SessionPool(database),
-        memory: await governMemory(database, config),
-        questions: await database.connect(),
-      };
-    } catch (thrown) {
-      await database.close();
-      throw thrown;
-    }
+    const { config, retentionHours = () => defaultRetentionHours } = this.#options;
+    this.#parts = await openParts(config, retentionHours);
   }
 
   async begin(request: LoadRequest): Promise<Load> {
+    await this.#memoryReturn.admit();
     if (this.#wantsReopening()) await this.#reopen();
     const leave = this.#enter();
     try {
@@ -144,6 +125,19 @@ class EmbeddedDuckDb implements DuckDbBackend {
       noteLoads(this.#running);
       if (this.#running === 0) this.#onIdle?.();
       this.#noteFailure(failure);
+      this.#memoryReturn.noteRelease();
+    };
+  }
+
+  async #enterAsUser(): Promise<() => void> {
+    await this.#memoryReturn.admit();
+    this.#users += 1;
+    let inside = true;
+    return () => {
+      if (!inside) return;
+      inside = false;
+      this.#users -= 1;
+      this.#memoryReturn.noteRelease();
     };
   }
 
@@ -178,6 +172,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async findTable(table: TableName): Promise<TableDescription | undefined> {
+    await this.#memoryReturn.admit();
     const { database, catalog } = this.#open();
     if (catalog.isPending(table)) return undefined;
     const name = qualifiedName(database.catalog, table);
@@ -194,6 +189,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async listTables(): Promise<readonly ListedTable[]> {
+    await this.#memoryReturn.admit();
     const { database } = this.#open();
     const names = await this.#ask(
       `SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ${quoteText(database.catalog)}
@@ -208,9 +204,22 @@ class EmbeddedDuckDb implements DuckDbBackend {
     return tables;
   }
 
-  openMigrations(): Promise<DuckDbMigrations> {
-    const { database, catalog } = this.#open();
-    return openMigrations(database, catalog);
+  async openMigrations(): Promise<DuckDbMigrations> {
+    const leave = await this.#enterAsUser();
+    try {
+      const { database, catalog } = this.#open();
+      const migrations = await openMigrations(database, catalog);
+      return {
+        ...migrations,
+        close: () => {
+          migrations.close();
+          leave();
+        },
+      };
+    } catch (thrown) {
+      leave();
+      throw thrown;
+    }
   }
 
   async problems(): Promise<readonly string[]> {
@@ -231,17 +240,18 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async close(): Promise<void> {
+    this.#memoryReturn.close();
+    await this.#reopening?.catch(() => undefined);
+    await this.#closeParts();
+  }
+
+  async #closeParts(): Promise<void> {
     const parts = this.#parts;
     this.#parts = null;
     if (parts === null) return;
     await this.#loadsEnded();
-    await Promise.all(this.#closeListeners.map((close) => close()));
-    parts.questions.closeSync();
-    parts.catalog.close();
-    parts.ledger.close();
-    parts.memory?.close();
-    await parts.sessions.close();
-    await parts.database.close();
+    await Promise.all(this.#closeListeners.map((close) => close(this.#users > 0)));
+    await closeParts(parts);
   }
 
   /** Loads take back what they began, which needs their connections. */
@@ -256,11 +266,15 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async #ask(sql: string): Promise<unknown[][]> {
+    await this.#memoryReturn.admit();
+    this.#users += 1;
     try {
       return (await this.#open().questions.runAndReadAll(sql)).getRows();
     } catch (thrown) {
       this.#noteFailure(thrown);
       throw thrown;
+    } finally {
+      this.#users -= 1;
     }
   }
 
@@ -290,6 +304,15 @@ class EmbeddedDuckDb implements DuckDbBackend {
     }
   }
 
+  async #returnMemory(): Promise<void> {
+    const startedAt = performance.now();
+    await this.#reopen();
+    this.#options.logger?.info(
+      { duration_ms: Math.round(performance.now() - startedAt) },
+      'the database was opened again, so that DuckDB gives memory back',
+    );
+  }
+
   #wantsReopening(): boolean {
     return this.#faults.refusesAll || (this.#faults.keepsRoom && this.#running === 0);
   }
@@ -297,14 +320,14 @@ class EmbeddedDuckDb implements DuckDbBackend {
   /** Once nobody uses it: an instance that failed internally refuses everything until it is opened again. */
   #reopen(): Promise<void> {
     if (this.#running > 0) return Promise.reject(unavailable());
-    this.#reopening ??= this.close()
+    this.#reopening ??= this.#closeParts()
       .then(() => this.open())
       .then(
         async () => {
-          const { keepsRoom } = this.#faults;
+          const { keepsRoom, refusesAll } = this.#faults;
           this.#faults.reopened();
           if (keepsRoom) await this.#giveRoomBack();
-          this.#options.logger?.warn({}, 'the database is open again');
+          if (keepsRoom || refusesAll) this.#options.logger?.warn({}, 'the database is open again');
         },
         (thrown: unknown) => {
           if (this.#faults.reopenFailed(thrown)) {
@@ -322,22 +345,6 @@ class EmbeddedDuckDb implements DuckDbBackend {
       });
     return this.#reopening;
   }
-}
-
-async function governMemory(database: Database, config: DatabaseOptions): Promise<MemoryGovernor | null> {
-  if (config.db_path === ':memory:') return null;
-  const { threads, memoryLimit } = await database.resources();
-  const governor = new MemoryGovernor({
-    threads,
-    ...(fixesMemory(config) ? { fixedBytes: memoryLimit } : {}),
-    setLimit: (bytes) => database.setMemoryLimit(bytes),
-  });
-  await governor.start();
-  return governor;
-}
-
-function fixesMemory({ duckdb }: DatabaseOptions): boolean {
-  return duckdb.memory_limit !== null || 'memory_limit' in duckdb.settings || 'max_memory' in duckdb.settings;
 }
 
 function unavailable(): ArrowportError {

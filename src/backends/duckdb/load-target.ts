@@ -56,7 +56,7 @@ export class LoadTarget {
     if (this.#staged) await this.#insertStage();
     if (facts !== null) await this.#recordKey(facts);
     const { memory } = this.#context;
-    await (memory === null ? this.#commit() : memory.commit(this, () => this.#commit()));
+    await (memory === null ? this.#commit() : memory.commit(this, this.#rows, () => this.#commit()));
     if (this.#staged) this.#entry.columns = null;
     this.#inTransaction = false;
     this.#committed = true;

@@ -7,6 +7,8 @@ export const restingBytes = 192 * 1024 * 1024;
 const rowGroupRows = 122_880;
 /** A row group's memory in multiples of its Arrow bytes: while it is built, analysed and written. */
 const workingFactor = 2;
+/** What DuckDB 1.5.5 keeps for a row group in which a load ended within a vector, see `MemoryReturn`. */
+const retainedPerRowGroup = 256 * 1024;
 const shareOfMachine = 0.8;
 const raiseFactor = 2;
 const restAfterMs = 2_000;
@@ -18,6 +20,8 @@ const holdFloorMs = 30_000;
 
 /** Raises and lowers DuckDB's memory limit with the loads that run, so that wide tables load and idle servers are small. */
 export class MemoryGovernor {
+  /** The limit that the configuration fixes; null where it fixes none. */
+  readonly fixedBytes: number | null;
   readonly #lane: CommitLane;
   readonly #threads: number;
   readonly #ceiling: number;
@@ -30,10 +34,12 @@ export class MemoryGovernor {
   #resting: NodeJS.Timeout | undefined;
   #lowering: NodeJS.Timeout | undefined;
   #raisedAt = Number.NEGATIVE_INFINITY;
+  #retained = 0;
 
   /** With `fixedBytes` the limit is that, of which commits alone get the last part. */
   constructor(options: { threads: number; fixedBytes?: number; setLimit(bytes: number): Promise<void> }) {
     const { fixedBytes } = options;
+    this.fixedBytes = fixedBytes ?? null;
     this.#threads = options.threads;
     this.#reserve = Math.min(commitReserveBytes, Math.floor((fixedBytes ?? Infinity) / 4));
     this.#rest = fixedBytes === undefined ? restingBytes : fixedBytes - this.#reserve;
@@ -57,9 +63,17 @@ export class MemoryGovernor {
     await this.#adjust();
   }
 
-  /** Runs a load's COMMIT, behind those before it and with memory that no other load's INSERT can take. */
-  commit<T>(load: object, run: () => Promise<T>): Promise<T> {
-    return this.#lane.run(Math.max(this.#reserve, this.#needs.get(load) ?? 0), run);
+  /** What DuckDB keeps for the rows committed so far and cannot put away, in bytes, by estimate. */
+  get retainedBytes(): number {
+    return this.#retained;
+  }
+
+  /** Runs the COMMIT of a load of `rows`, behind those before it and with memory that no other load's INSERT can take. */
+  async commit<T>(load: object, rows: number, run: () => Promise<T>): Promise<T> {
+    const result = await this.#lane.run(Math.max(this.#reserve, this.#needs.get(load) ?? 0), run);
+    // Small loads fill row groups together, one that fills its own leaves a last one.
+    this.#retained += retainedPerRowGroup * Math.min(1, rows / rowGroupRows);
+    return result;
   }
 
   /** The load is over. */
