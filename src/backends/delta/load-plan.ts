@@ -107,7 +107,7 @@ function planWrite(request: LoadRequest, state: TableState): WireObject {
     schema: schemaJson(match.columns),
     schema_mode: evolves ? 'merge' : null,
     partition_by: state.partitionColumns,
-    configuration: state.configuration,
+    configuration: { ...statisticsProperties(state.schema.fields), ...state.configuration },
     predicate,
     adopt: predicate === null && match.added.length === 0 && partitioned && takesReadyFiles(state),
   };
@@ -145,7 +145,7 @@ function planRewrite(options: LoadOptions, state: TableState, match: SchemaMatch
     schema: schemaJson(match.columns),
     schema_mode: null,
     partition_by: state.partitionColumns,
-    configuration: state.configuration,
+    configuration: { ...statisticsProperties([...kept, ...added]), ...state.configuration },
     adopt: false,
     rewrite: { schema: schemaJson([...kept, ...added]), keep_rows: options.mode === 'append' },
   };
@@ -161,7 +161,7 @@ function planReplacement(request: LoadRequest, state: TableState): WireObject {
     schema: schemaJson(columns),
     schema_mode: 'overwrite',
     partition_by: partitionBy,
-    configuration: state.configuration,
+    configuration: { ...statisticsProperties(columns), ...state.configuration },
     adopt:
       sameNames(partitionBy, state.partitionColumns) &&
       takesReadyFiles(state) &&

@@ -11,6 +11,7 @@ const context = { requestId: 'test' };
 /** Tables as plain deltalake makes them. */
 const maker = `
 import os, sys
+from decimal import Decimal
 import pyarrow as pa
 from deltalake import DeltaTable, Field, Schema, write_deltalake
 root = sys.argv[1]
@@ -25,6 +26,7 @@ make('needed', [Field('id', 'long', nullable=False), Field('x', 'long')], rows.c
 make('invariant', [Field('id', 'long'), Field('x', 'long', metadata={'delta.invariants': '{"expression": {"expression": "x > 0"}}'})], rows)
 make('generated', [*plain, Field('double', 'long', metadata={'delta.generationExpression': 'x * 2'})], rows)
 make('mapped', plain, rows, configuration={'delta.columnMapping.mode': 'name'})
+make('exact', [Field('id', 'long'), Field('d', 'decimal(38,0)')], pa.table({'id': [1], 'd': pa.array([Decimal(1)], pa.decimal128(38, 0))}))
 make('kept', plain, rows, configuration={'delta.appendOnly': 'true'})
 DeltaTable.create(f'{root}/vectors', schema=Schema(plain), configuration={'delta.enableDeletionVectors': 'true'})
 os._exit(0)
@@ -201,6 +203,37 @@ describe('Rules of Delta tables that others made', { skip: skipWithoutPython }, 
       assert.equal((await backend.tables.info(table, context)).row_count, rows + 1);
     });
   }
+
+  it('decimals of many digits are found wherever they come in, since files say no rounded bounds of them', async () => {
+    const made = (rows: number) =>
+      arrowBytes(`from decimal import Decimal
+table = pa.table({'id': np.arange(${rows}), 'd': pa.array([Decimal(10) ** 30] * ${rows}, pa.decimal128(38, 0)),
+  's': pa.array([{'d': Decimal(10) ** 30}] * ${rows}, pa.struct([('d', pa.decimal128(38, 0))]))})`);
+    const plain = async (rows: number) =>
+      arrowBytes(`from decimal import Decimal
+table = pa.table({'id': np.arange(${rows}), 'd': pa.array([Decimal(10) ** 30] * ${rows}, pa.decimal128(38, 0))})`);
+    const found = async (table: string, column = 'd') => {
+      const filter = `${column} > cast('12345678901234567890' as decimal(38,0))`;
+      const { bytes } = await backend.tables.read(table, { format: 'csv', columns: ['id'], filter }, context);
+      return (await collect(bytes)).toString().trim().split('\n').length - 1;
+    };
+    await load('later', `{'id': [1]}`);
+    await loadBytes(backend, 'later', await made(3), { schemaMode: 'merge' });
+    assert.deepEqual([await found('later'), await found('later', 's.d')], [3, 3]);
+    await backend.tables.update('later', { updates: { id: 'id + 1' }, predicate: 'id >= 0' }, context);
+    await backend.tables.optimize('later', {}, context);
+    assert.deepEqual([await found('later'), await found('later', 's.d')], [3, 3]);
+    await load('instead', `{'id': [1]}`);
+    await loadBytes(backend, 'instead', await made(200_000), { mode: 'overwrite', schemaMode: 'overwrite' });
+    assert.equal(await found('instead'), 200_000);
+    await loadBytes(backend, 'exact', await plain(5));
+    await loadBytes(backend, 'exact', await plain(1_000_000));
+    assert.equal(await found('exact'), 1_000_005);
+    const merge = { on: ['id'], whenMatched: 'update', whenNotMatched: 'insert' } as const;
+    await load('merged', `{'id': [1], 'd': pa.array([1], pa.decimal128(38, 0))}`);
+    await loadBytes(backend, 'merged', await plain(3), { mode: 'merge', merge });
+    assert.equal(await found('merged'), 3);
+  });
 
   it('wider types and the first timestamps without a time zone do not come in one load', async () => {
     await load('both', `{'id': pa.array([1], pa.int32())}`);

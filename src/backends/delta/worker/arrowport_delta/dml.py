@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from deltalake import CommitProperties, DeltaTable
+from deltalake import CommitProperties, DeltaTable, WriterProperties
 
 from .aftercare import Aftercare, after_commit
 from .commits import NO_HOOKS, CommitPlan, commit_with_retries
 from .errors import WorkerError, classify
 from .expressions import check_condition, classify_expression
 from .merges import quoted
-from .parquet import writer_properties
+from .parquet import without_rounded_statistics, writer_properties
 from .requests import Arguments, Context
 
 
@@ -24,7 +24,7 @@ def delete(context: Context) -> dict[str, Any]:
         check_condition(table, "predicate", predicate)
         return table.delete(
             predicate=predicate,
-            writer_properties=_writer(context.args),
+            writer_properties=writer_for(table, context.args),
             commit_properties=properties,
             post_commithook_properties=NO_HOOKS,
         )
@@ -49,7 +49,7 @@ def update(context: Context) -> dict[str, Any]:
         return table.update(
             updates={quoted(name): expression for name, expression in updates.items()},
             predicate=predicate,
-            writer_properties=_writer(context.args),
+            writer_properties=writer_for(table, context.args),
             commit_properties=properties,
             post_commithook_properties=NO_HOOKS,
         )
@@ -90,5 +90,6 @@ def change(context: Context, run: Any, blame: Callable[[BaseException], WorkerEr
     return {"version": committed.version, "changed": committed.changed, "metrics": metrics}
 
 
-def _writer(args: Arguments) -> Any:
-    return writer_properties(args.find_text("compression") or "snappy")
+def writer_for(table: DeltaTable, args: Arguments) -> WriterProperties:
+    """How files that take the place of a table's own are written."""
+    return without_rounded_statistics(writer_properties(args.find_text("compression") or "snappy"), table.schema())

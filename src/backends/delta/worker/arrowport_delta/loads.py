@@ -31,7 +31,7 @@ from .load_plan import LoadPlan, append_layout, layout_of, settle
 from .locations import CachedTable
 from .merges import run_merge
 from .null_columns import with_null_columns
-from .parquet import with_packed
+from .parquet import with_packed, without_rounded_statistics
 from .prefetch import Prefetch
 from .ready_files import ReadyFiles
 from .requests import Arguments, Context
@@ -223,7 +223,8 @@ def _write_direct(
     if plan.merge is not None:
         if table is None:
             raise WorkerError("not_found", "There is no such Delta table.")
-        run_merge(table, reader, plan.arrow_schema, plan.merge, plan.writer_properties, properties)
+        writer = without_rounded_statistics(plan.writer_properties, table.schema(), plan.schema)
+        run_merge(table, reader, plan.arrow_schema, plan.merge, writer, properties)
         return
     if table is None:
         write_to_deltalake(
@@ -255,7 +256,7 @@ def _write_direct(
         name=None,
         description=None,
         configuration=None,
-        writer_properties=plan.writer_properties,
+        writer_properties=without_rounded_statistics(plan.writer_properties, table.schema(), plan.schema),
         commit_properties=properties,
         post_commithook_properties=NO_HOOKS,
     )

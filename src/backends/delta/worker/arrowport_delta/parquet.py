@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from deltalake import ColumnProperties, Schema, WriterProperties
 
@@ -20,6 +21,7 @@ and makes larger files."""
 _INTEGER_TYPES = frozenset(("byte", "short", "integer", "long", "date", "timestamp", "timestamp_ntz"))
 _DECIMAL = re.compile(r"decimal\((\d+),")
 _LONG_DIGITS = 18
+_KEPT_DIGITS = 15
 
 
 def writer_properties(compression: str) -> WriterProperties:
@@ -43,6 +45,44 @@ def with_packed(properties: WriterProperties, schema: Schema, names: Iterable[st
     changed = copy.copy(properties)
     changed.column_properties = {**(properties.column_properties or {}), **columns}
     return changed
+
+
+def without_rounded_statistics(properties: WriterProperties, *schemas: Schema) -> WriterProperties:
+    """The same without the bounds of decimals that a number in JSON does not keep.
+
+    delta-rs writes such bounds rounded into the log, and readers pass over files that hold what they look for. Tables
+    that Arrowport makes name the columns that have statistics; others, and columns that come later, need this.
+    """
+    types = {field.name: json.loads(field.type.to_json()) for schema in schemas for field in schema.fields}
+    rounded = [name for name, kind in types.items() if _holds_rounded(kind)]
+    if not rounded:
+        return properties
+    changed = copy.copy(properties)
+    own = dict(properties.column_properties or {})
+    if any(not isinstance(types[name], str) for name in rounded):
+        # Columns inside structs cannot be named: all are left out, then those at the top are named.
+        changed.default_column_properties = ColumnProperties(statistics_enabled="NONE")
+        for name, kind in types.items():
+            if isinstance(kind, str) and name not in rounded:
+                own[name] = _with_statistics(own.get(name), "PAGE")
+    for name in rounded:
+        own[name] = _with_statistics(own.get(name), "NONE")
+    changed.column_properties = own
+    return changed
+
+
+def _with_statistics(properties: ColumnProperties | None, statistics: Literal["NONE", "PAGE"]) -> ColumnProperties:
+    changed = ColumnProperties() if properties is None else copy.copy(properties)
+    changed.statistics_enabled = statistics
+    return changed
+
+
+def _holds_rounded(kind: Any) -> bool:
+    """Whether a type of Delta is a decimal of more digits than are kept, or a struct with one."""
+    if isinstance(kind, dict):
+        return kind["type"] == "struct" and any(_holds_rounded(field["type"]) for field in kind["fields"])
+    decimal = _DECIMAL.match(kind)
+    return decimal is not None and int(decimal[1]) > _KEPT_DIGITS
 
 
 def _is_integer(delta_type: str) -> bool:

@@ -11,11 +11,10 @@ from urllib.parse import urlsplit
 from deltalake import CommitProperties, DeltaTable
 
 from .commits import NO_HOOKS
-from .dml import change
+from .dml import change, writer_for
 from .errors import WorkerError, classify
 from .locations import Location, open_table
 from .log_files import existing_files
-from .parquet import writer_properties
 from .requests import Context
 from .versions import open_at, version_at
 
@@ -91,7 +90,7 @@ def optimize(context: Context) -> dict[str, Any]:
         return latest.optimize.compact(
             partition_filters=partition or None,
             target_size=args.find_int("target_size"),
-            writer_properties=writer_properties(args.find_text("compression") or "snappy"),
+            writer_properties=writer_for(latest, args),
             commit_properties=_commit_properties(context),
             post_commithook_properties=NO_HOOKS,
         )
@@ -121,7 +120,7 @@ def z_order(context: Context) -> dict[str, Any]:
         return latest.optimize.z_order(
             columns,
             target_size=args.find_int("target_size"),
-            writer_properties=writer_properties(args.find_text("compression") or "snappy"),
+            writer_properties=writer_for(latest, args),
             commit_properties=_commit_properties(context),
             post_commithook_properties=NO_HOOKS,
         )
