@@ -154,7 +154,7 @@ export const expirationScenario = (): Scenario => {
     },
     async renewFlightEndpoint(endpoint) {
       const { state } = find(endpoint.ticket.ticket);
-      state.expiresAt = Date.now() + 10_000;
+      state.expiresAt = Date.now() + 1_000_000;
       const ticket = { ticket: bytesOf(`${textOf(endpoint.ticket.ticket)}: renewed`) };
       return { ...endpoint, ticket, expirationTime: toTimestamp(state.expiresAt) };
     },
@@ -166,8 +166,8 @@ export const expirationScenario = (): Scenario => {
       states = [];
       return createInfo(schema, descriptor, [
         addEndpoint('No expiration time', null),
-        addEndpoint('5 seconds', Date.now() + 5000),
-        addEndpoint('6 seconds', Date.now() + 6000),
+        addEndpoint('500 seconds', Date.now() + 500_000),
+        addEndpoint('600 seconds', Date.now() + 600_000),
       ]);
     },
     async doGet(ticket) {

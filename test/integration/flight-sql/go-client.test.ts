@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import * as flight from '../../flight-scenarios/flight-scenarios.ts';
 import { type Scenario, serveScenario } from '../../flight-scenarios/scenario-server.ts';
 import * as sql from '../../flight-scenarios/sql-scenarios.ts';
+import { patienceMs } from '../../support/patience.ts';
 import { repositoryRoot } from '../../support/repository.ts';
 
 const version = 'v18.8.0';
@@ -49,6 +50,6 @@ for (const [name, createScenario] of Object.entries(scenarios)) {
   test(`Arrow's Go client passes the scenario ${name}`, { skip }, async (t) => {
     const port = await serveScenario(t, createScenario());
     const args = ['-host', '127.0.0.1', '-port', String(port), '-scenario', name];
-    await assert.doesNotReject(promisify(execFile)(client, args, { timeout: 60_000 }));
+    await assert.doesNotReject(promisify(execFile)(client, args, { timeout: 2 * patienceMs }));
   });
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { readSnippets } from '../../support/document-snippets.ts';
+import { patienceMs } from '../../support/patience.ts';
 import { repositoryRoot } from '../../support/repository.ts';
 import { startServer } from '../../support/server.ts';
 
@@ -51,7 +52,7 @@ test('the Go program of the guide reads the rows of a table', { skip: preparePro
   });
   assert.equal(loaded.status, 200);
   const { stdout } = await promisify(execFile)(built, [`127.0.0.1:${server.flightPort}`], {
-    timeout: 60_000,
+    timeout: 2 * patienceMs,
   });
   assert.match(stdout, /\["Oslo" "Lima"\]/);
 });

@@ -152,7 +152,7 @@ def after_failure():
     entered, failed = threading.Event(), threading.Event()
     def failing():
         yield pa.record_batch([pa.array([1])], schema=slow)
-        entered.set(); failed.wait(20)
+        entered.set(); failed.wait(200)
         raise ValueError('gone')
     def first():
         try:
@@ -164,7 +164,7 @@ def after_failure():
         with dbapi.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
             return cursor.adbc_ingest('after', pa.table({'y': ['mine', 'too']}), mode='create')
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        one = pool.submit(first); entered.wait(20)
+        one = pool.submit(first); entered.wait(200)
         two = pool.submit(second)
         waits = concurrent.futures.wait([two], timeout=1).not_done
         failed.set()

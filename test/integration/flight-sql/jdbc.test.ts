@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { patienceMs } from '../../support/patience.ts';
 import { repositoryRoot } from '../../support/repository.ts';
 import { startServer } from '../../support/server.ts';
 
@@ -36,7 +37,7 @@ test('the Flight SQL JDBC driver runs statements and reads the catalog', {
   const server = await startServer(t);
   const url = `jdbc:arrow-flight-sql://127.0.0.1:${server.flightPort}?useEncryption=false`;
   const args = ['--add-opens=java.base/java.nio=ALL-UNNAMED', '-cp', driver, program, url];
-  const { stdout } = await promisify(execFile)('java', args, { timeout: 120_000 });
+  const { stdout } = await promisify(execFile)('java', args, { timeout: 2 * patienceMs });
   const steps = new Map(
     stdout
       .split('\n')

@@ -22,7 +22,7 @@ def plain(table: pa.Table) -> dict[str, object]:
 answers = []
 with adbc_driver_flightsql.dbapi.connect(flight_url, autocommit=True) as connection:
     for sql in statements:
-        response = requests.post(f"{url}/query", data=sql, timeout=60)
+        response = requests.post(f"{url}/query", data=sql, timeout=500)
         response.raise_for_status()
         over_http = pa.ipc.open_stream(response.content).read_all()
         with connection.cursor() as cursor:

@@ -82,12 +82,12 @@ class Handler(fl.ClientAuthHandler):
     def get_token(self):
         return self.token
 def basic():
-    token = client.authenticate_basic_token('user', 'password', fl.FlightCallOptions(timeout=5))
+    token = client.authenticate_basic_token('user', 'password', fl.FlightCallOptions(timeout=100))
     put(path('s'), table, fl.FlightCallOptions(headers=[token]))
     return [part.decode() for part in token]
 def handler():
     handler = Handler()
-    client.authenticate(handler, fl.FlightCallOptions(timeout=5))
+    client.authenticate(handler, fl.FlightCallOptions(timeout=100))
     put(path('s'), table)
     return handler.token.decode()
 attempt('basic', basic)
