@@ -1,21 +1,28 @@
 // Looks the locked packages up among known vulnerabilities: `npm audit` for npm, `pip-audit` for the Python lock files.
-// A finding that is not in audit-exceptions.json ends with exit code 1. Where the advisories cannot be reached nothing
-// is known, which is said and is no failure.
+// A finding that is not in audit-exceptions.json ends with exit code 1. Where the advisories cannot be reached, or do not
+// come within the time that there is for all of them (--patience, in seconds), nothing is known, which is said and is no
+// failure.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const patienceMs = 180_000;
+const { values } = parseArgs({ options: { patience: { type: 'string', default: '180' } } });
+const endsAt = Date.now() + Number(values.patience) * 1000;
+/** So that one service that does not answer leaves time for the others. */
+const longestRunMs = (Number(values.patience) * 1000) / 3;
 const venvFolder = join(root, '.venv-audit');
 const pythonLocks = ['src/backends/delta/worker/requirements.lock', 'test/requirements.lock'];
 const { exceptions } = JSON.parse(readFileSync(join(root, 'scripts', 'audit-exceptions.json'), 'utf8'));
 
 function run(program, args) {
   return new Promise((resolve) => {
-    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-    const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs);
+    // A process group of its own: whatever the program has started ends with it.
+    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const leftMs = Math.max(0, Math.min(longestRunMs, endsAt - Date.now()));
+    const timer = setTimeout(() => endGroup(child), leftMs);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -24,12 +31,23 @@ function run(program, args) {
     child.stderr.setEncoding('utf8').on('data', (text) => {
       stderr += text;
     });
-    child.on('error', (error) => resolve({ code: null, stdout, stderr: error.message }));
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      resolve({ code: null, stdout, stderr: error.message });
+    });
     child.on('close', (code) => {
       clearTimeout(timer);
       resolve({ code, stdout, stderr });
     });
   });
+}
+
+function endGroup({ pid }) {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 function parse(text) {
@@ -49,7 +67,13 @@ function isExcepted(finding) {
 
 /** Findings, or undefined where nothing could be looked up. */
 async function auditNpm() {
-  const { stdout } = await run('npm', ['audit', '--json', '--audit=true']);
+  const { stdout } = await run('npm', [
+    'audit',
+    '--json',
+    '--audit=true',
+    '--fetch-retries=1',
+    '--fetch-timeout=20000',
+  ]);
   const report = parse(stdout);
   if (report?.vulnerabilities === undefined || report.error !== undefined) return undefined;
   return Object.values(report.vulnerabilities).map(({ name, severity, via }) => ({
@@ -67,14 +91,36 @@ async function findPipAudit() {
   const lock = join('scripts', 'audit-requirements.lock');
   const pip = join(venvFolder, 'bin', 'pip');
   const installed =
-    made.code === 0 && (await run(pip, ['install', '--quiet', '--require-hashes', '-r', lock]));
+    made.code === 0 &&
+    (await run(pip, [
+      'install',
+      '--quiet',
+      '--timeout',
+      '10',
+      '--retries',
+      '1',
+      '--require-hashes',
+      '-r',
+      lock,
+    ]));
   if (installed?.code === 0) return program;
   rmSync(venvFolder, { recursive: true, force: true });
   return undefined;
 }
 
 async function auditPython(program, lock) {
-  const args = ['-r', lock, '--disable-pip', '--no-deps', '--progress-spinner', 'off', '-f', 'json'];
+  const args = [
+    '-r',
+    lock,
+    '--disable-pip',
+    '--no-deps',
+    '--progress-spinner',
+    'off',
+    '--timeout',
+    '10',
+    '-f',
+    'json',
+  ];
   const dependencies = parse((await run(program, args)).stdout)?.dependencies;
   if (dependencies === undefined || dependencies.every(({ skip_reason }) => skip_reason)) return undefined;
   return dependencies.flatMap(({ name, vulns = [] }) =>
@@ -85,7 +131,7 @@ async function auditPython(program, lock) {
 let failed = false;
 function report(what, findings) {
   if (findings === undefined) {
-    console.log(`audit of ${what}: skipped, the advisories cannot be reached from here`);
+    console.log(`audit of ${what}: skipped, no advisories could be had from here`);
     return;
   }
   const open = findings.filter((finding) => !isExcepted(finding));
