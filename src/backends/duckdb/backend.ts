@@ -98,7 +98,13 @@ class EmbeddedDuckDb implements DuckDbBackend {
 
   async open(): Promise<void> {
     const { config, retentionHours = () => defaultRetentionHours } = this.#options;
-    this.#parts = await openParts(config, retentionHours);
+    this.#parts = await openParts(config, retentionHours, (thrown) => this.#noteFailure(thrown));
+    const { mendedBlocks } = this.#parts.database;
+    if (mendedBlocks.length === 0) return;
+    this.#options.logger?.warn(
+      { db: config.db_path, blocks: mendedBlocks },
+      'a checkpoint was cut off while it wrote; what it left half-written is mended, and no row is lost',
+    );
   }
 
   async begin(request: LoadRequest): Promise<Load> {
@@ -167,8 +173,9 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   #loaderParts(): Omit<LoaderContext, 'closed'> {
-    const { sessions, catalog, ledger, memory } = this.#open();
-    return { sessions, catalog, ledger, memory, limits: this.#options.limits() };
+    const { database, sessions, catalog, ledger, memory } = this.#open();
+    const { checkpoints } = database;
+    return { sessions, catalog, ledger, memory, checkpoints, limits: this.#options.limits() };
   }
 
   async findTable(table: TableName): Promise<TableDescription | undefined> {

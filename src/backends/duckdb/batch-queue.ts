@@ -132,6 +132,11 @@ export class BatchQueue implements ArraySource {
     return array;
   }
 
+  /** Hands nothing more to the statement that runs: what waits is the next one's. */
+  endStatement(): void {
+    this.#left = 0;
+  }
+
   /** Ends the statement, which reads nothing any more; returns the rows that it took. */
   settle(): number {
     this.#left = 0;

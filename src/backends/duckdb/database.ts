@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { basename, extname, join, resolve } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ArrowportError } from '../../errors.ts';
+import { Checkpoints } from './checkpoints.ts';
+import { isOutOfMemory } from './errors.ts';
 import { quoteIdentifier, quoteText } from './identifier.ts';
 import { mendInterruptedCheckpoint } from './interrupted-checkpoint.ts';
-import { restingBytes } from './memory-governor.ts';
+import { restingBytes, shareOfMemory } from './memory-governor.ts';
 import { boundHeaps } from './native/allocators.ts';
 import { openFailure, refuseForeignLog } from './open-failure.ts';
 
@@ -36,14 +38,29 @@ export class Database {
   readonly catalog: string;
   /** The one folder that SQL can write files into: for results on their way out. */
   readonly spoolFolder: string;
+  /** Null for a database that is all in memory. */
+  readonly checkpoints: Checkpoints | null;
   /** Blocks that a checkpoint left half-written when it was killed, and that were mended. */
   mendedBlocks: readonly number[] = [];
   readonly #instance: DuckDBInstance;
 
-  private constructor(instance: DuckDBInstance, catalog: string, spoolFolder: string) {
+  private constructor(
+    instance: DuckDBInstance,
+    catalog: string,
+    spoolFolder: string,
+    log: { readonly path: string; readonly threshold: number } | null,
+  ) {
     this.#instance = instance;
     this.catalog = catalog;
     this.spoolFolder = spoolFolder;
+    this.checkpoints =
+      log === null
+        ? null
+        : new Checkpoints({
+            logPath: log.path,
+            threshold: log.threshold,
+            checkpoint: () => this.#foldLog(),
+          });
   }
 
   /** Throws BACKEND_UNAVAILABLE saying what to do when the file cannot be opened, OPTION_INVALID for a bad setting. */
@@ -51,24 +68,27 @@ export class Database {
     boundHeaps();
     const instance = await DuckDBInstance.create(':memory:', startSettings(options));
     const spoolFolder = await makeSpoolFolder(options.db_path);
-    const database = new Database(instance, catalogName(options.db_path), spoolFolder);
     const connection = await instance.connect();
+    const catalog = catalogName(options.db_path);
     try {
       for (const extension of options.duckdb_extensions) await loadExtension(connection, extension);
       for (const path of options.optional_extensions ?? [])
         await connection.run(`LOAD ${quoteText(path)}`).catch(() => undefined);
       for (const [name, value] of Object.entries(options.duckdb.settings))
         await applySetting(connection, name, value);
-      database.mendedBlocks = await attach(connection, options.db_path, database.catalog);
-      await fence(connection, [database.spoolFolder, ...(options.readable_folders ?? [])]);
+      const log = options.db_path === ':memory:' ? null : await takeCheckpoints(connection, options.db_path);
+      const mendedBlocks = await attach(connection, options.db_path, catalog);
+      await fence(connection, [spoolFolder, ...(options.readable_folders ?? [])]);
+      const database = new Database(instance, catalog, spoolFolder, log);
+      database.mendedBlocks = mendedBlocks;
+      connection.closeSync();
+      return database;
     } catch (thrown) {
       connection.closeSync();
       instance.closeSync();
       await rm(spoolFolder, { recursive: true, force: true });
       throw thrown;
     }
-    connection.closeSync();
-    return database;
   }
 
   connect(): Promise<DuckDBConnection> {
@@ -99,8 +119,17 @@ export class Database {
     }
   }
 
-  /** Folds the write-ahead log into the file, whose unused end goes back to the disk. */
-  async checkpoint(): Promise<void> {
+  /** Runs work that writes into the file; see `Checkpoints.write`. */
+  write<T>(work: () => Promise<T>): Promise<T> {
+    return this.checkpoints === null ? work() : this.checkpoints.write(work);
+  }
+
+  /** Folds the write-ahead log into the file, whose unused end goes back to the disk; left out where others write for long. */
+  checkpoint(): Promise<void> {
+    return this.checkpoints === null ? this.#foldLog() : this.checkpoints.run();
+  }
+
+  async #foldLog(): Promise<void> {
     const connection = await this.connect();
     try {
       await connection.run(`CHECKPOINT ${quoteIdentifier(this.catalog)}`);
@@ -111,6 +140,7 @@ export class Database {
 
   /** Folds the write-ahead log into the file and closes it. */
   async close(): Promise<void> {
+    await this.checkpoints?.close();
     const connection = await this.connect();
     await connection.run(`CHECKPOINT ${quoteIdentifier(this.catalog)}`).catch(() => undefined);
     await connection.run(`DETACH ${quoteIdentifier(this.catalog)}`).catch(() => undefined);
@@ -211,10 +241,42 @@ async function attach(
 ): Promise<readonly number[]> {
   await refuseForeignLog(path);
   const mended = await mendInterruptedCheckpoint(path);
+  const sql = `ATTACH ${quoteText(path)} AS ${quoteIdentifier(catalog)}`;
   try {
-    await connection.run(`ATTACH ${quoteText(path)} AS ${quoteIdentifier(catalog)}`);
+    await connection.run(sql).catch(async (thrown: unknown) => {
+      if (!isOutOfMemory(thrown)) throw thrown;
+      await attachWithMoreMemory(connection, sql, catalog);
+    });
   } catch (cause) {
     throw openFailure(path, cause);
   }
   return mended;
+}
+
+/** What a crash left in the log is read in one go, and may take more than it took when it was written load by load. */
+async function attachWithMoreMemory(
+  connection: DuckDBConnection,
+  sql: string,
+  catalog: string,
+): Promise<void> {
+  const found = await connection.runAndReadAll("SELECT current_setting('memory_limit')");
+  const limit = readSize(String(found.getRows()[0]?.[0]));
+  const lower = () => connection.run(`SET GLOBAL memory_limit = '${limit}B'`);
+  await connection.run(`SET GLOBAL memory_limit = '${Math.max(limit, shareOfMemory())}B'`);
+  await connection.run(sql);
+  // What was read into memory can be put away once it is in the file.
+  await lower().catch(async () => {
+    await connection.run(`CHECKPOINT ${quoteIdentifier(catalog)}`);
+    await lower().catch(() => undefined);
+  });
+}
+
+/** Keeps DuckDB from making checkpoints of its own; answers the log, and how long it may grow by the settings. */
+async function takeCheckpoints(
+  connection: DuckDBConnection,
+  path: string,
+): Promise<{ readonly path: string; readonly threshold: number }> {
+  await connection.run('SET GLOBAL debug_skip_checkpoint_on_commit = true');
+  const found = await connection.runAndReadAll("SELECT current_setting('checkpoint_threshold')");
+  return { path: `${path}.wal`, threshold: readSize(String(found.getRows()[0]?.[0])) };
 }

@@ -26,6 +26,7 @@ const purgePauseMs = 20;
  * that neither a crash nor the number of keys matters. Loads of one key and table follow one another.
  */
 export class KeyLedger {
+  readonly #database: Database;
   readonly #connection: DuckDBConnection;
   readonly #table: string;
   readonly #retentionHours: () => number;
@@ -39,12 +40,14 @@ export class KeyLedger {
   #closed = false;
 
   private constructor(
+    database: Database,
     connection: DuckDBConnection,
     purger: DuckDBConnection,
     table: string,
     retentionHours: () => number,
     clock: Clock,
   ) {
+    this.#database = database;
     this.#connection = connection;
     this.#purger = purger;
     this.#table = table;
@@ -66,7 +69,7 @@ export class KeyLedger {
       `CREATE TABLE IF NOT EXISTS ${table} (id VARCHAR PRIMARY KEY, stream VARCHAR, mode VARCHAR, commit_id VARCHAR,
        row_count BIGINT, batches BIGINT, bytes BIGINT, duration_ms DOUBLE, committed_at TIMESTAMPTZ)`,
     );
-    return new KeyLedger(connection, await database.connect(), table, retentionHours, clock);
+    return new KeyLedger(database, connection, await database.connect(), table, retentionHours, clock);
   }
 
   /**
@@ -139,10 +142,12 @@ export class KeyLedger {
   async #forgetOld(): Promise<void> {
     const oldest = this.#oldestSeconds();
     while (!this.#closed) {
-      const { rowsChanged } = await this.#purger.run(
-        `DELETE FROM ${this.#table} WHERE rowid IN
-         (SELECT rowid FROM ${this.#table} WHERE committed_at < to_timestamp($1::DOUBLE) LIMIT ${purgeKeys})`,
-        [oldest],
+      const { rowsChanged } = await this.#database.write(() =>
+        this.#purger.run(
+          `DELETE FROM ${this.#table} WHERE rowid IN
+           (SELECT rowid FROM ${this.#table} WHERE committed_at < to_timestamp($1::DOUBLE) LIMIT ${purgeKeys})`,
+          [oldest],
+        ),
       );
       if (rowsChanged < purgeKeys) return;
       await sleep(purgePauseMs, undefined, { ref: false });

@@ -47,20 +47,37 @@ export class LoadTarget {
   async insert(queue: BatchQueue): Promise<void> {
     await this.#open();
     await this.#context.memory?.makeRoom(this, queue.bytesPerRow());
-    this.#rows += await this.#session.view.insert(this.#staged ? stage : this.#entry.sql, queue);
+    const { view } = this.#session;
+    if (this.#staged) this.#rows += await view.insert(stage, queue);
+    else this.#rows += await this.#write(() => view.insert(this.#entry.sql, queue), queue);
   }
 
   /** Makes everything inserted durable, and the key with it where there is one; resolves with the number of rows. */
   async commit(facts: ReplayedCommit | null): Promise<number> {
     await this.#open();
-    if (this.#staged) await this.#insertStage();
+    if (this.#staged) {
+      this.#unlock = await this.#entry.lock.exclude(changePatienceMs, this.#request.signal);
+      await this.#write(() => this.#insertStage());
+    }
     if (facts !== null) await this.#recordKey(facts);
     const { memory } = this.#context;
     await (memory === null ? this.#commit() : memory.commit(this, this.#rows, () => this.#commit()));
+    this.#context.checkpoints?.noteCommit();
     if (this.#staged) this.#entry.columns = null;
     this.#inTransaction = false;
     this.#committed = true;
     return this.#rows;
+  }
+
+  /** Runs what writes into the file beside no checkpoint; whoever is gone when one has ended writes nothing. */
+  #write<T>(work: () => Promise<T>, queue?: BatchQueue): Promise<T> {
+    const { checkpoints } = this.#context;
+    if (checkpoints === null) return work();
+    const begin = () => {
+      this.#request.signal?.throwIfAborted();
+      return work();
+    };
+    return checkpoints.write(begin, queue === undefined ? undefined : () => queue.endStatement());
   }
 
   async #commit(): Promise<void> {
@@ -133,7 +150,6 @@ export class LoadTarget {
 
   async #insertStage(): Promise<void> {
     const { catalog } = this.#context;
-    this.#unlock = await this.#entry.lock.exclude(changePatienceMs, this.#request.signal);
     if (this.#takesPlace) return await this.#takePlace();
     // The table may have changed while this load was on its way.
     const { added, widened } = await catalog.compare(this.#entry, this.#session.view.columns, this.#mode);

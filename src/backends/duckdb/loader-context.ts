@@ -1,4 +1,5 @@
 import type { IpcLimits } from '../../core/ipc-message.ts';
+import type { Checkpoints } from './checkpoints.ts';
 import type { KeyLedger } from './key-ledger.ts';
 import type { MemoryGovernor } from './memory-governor.ts';
 import type { SessionPool } from './session-pool.ts';
@@ -11,6 +12,7 @@ export interface LoaderContext {
   readonly ledger: KeyLedger;
   /** Null for a database that is all in memory. */
   readonly memory: MemoryGovernor | null;
+  readonly checkpoints: Checkpoints | null;
   readonly limits: IpcLimits;
   /** Told once, when the load is over and its connection closed. */
   closed(failure: unknown): void;

@@ -76,6 +76,11 @@ export class MemoryGovernor {
     return result;
   }
 
+  /** Runs a checkpoint behind the COMMITs before it, with the memory that is kept for them. */
+  runBetweenCommits<T>(run: () => Promise<T>): Promise<T> {
+    return this.#lane.run(this.#reserve, run);
+  }
+
   /** The load is over. */
   release(load: object): void {
     this.#needs.delete(load);
@@ -142,7 +147,8 @@ export class MemoryGovernor {
   }
 }
 
-function shareOfMemory(): number {
+/** The most that DuckDB may take of this machine, in bytes. */
+export function shareOfMemory(): number {
   const constrained = process.constrainedMemory();
   const machine = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
   return Math.floor(machine * shareOfMachine);

@@ -34,10 +34,12 @@ const createRunId = monotonicFactory();
  * that no part is written twice is for the keys of the loads.
  */
 export class MigrationJournal {
+  readonly #database: Database;
   readonly #connection: DuckDBConnection;
   readonly #table: string;
 
-  private constructor(connection: DuckDBConnection, table: string) {
+  private constructor(database: Database, connection: DuckDBConnection, table: string) {
+    this.#database = database;
     this.#connection = connection;
     this.#table = table;
   }
@@ -48,7 +50,7 @@ export class MigrationJournal {
     await connection.run(
       `CREATE TABLE IF NOT EXISTS ${table} (id VARCHAR, plan VARCHAR, is_done BOOLEAN, started_at TIMESTAMPTZ)`,
     );
-    return new MigrationJournal(connection, table);
+    return new MigrationJournal(database, connection, table);
   }
 
   async find(source: string, target: string): Promise<JournalEntry | undefined> {
@@ -63,7 +65,11 @@ export class MigrationJournal {
   }
 
   /** Writes down that a run begins, or goes on. Durable when it resolves. */
-  async begin(source: string, target: string, plan: MigrationPlan): Promise<void> {
+  begin(source: string, target: string, plan: MigrationPlan): Promise<void> {
+    return this.#database.write(() => this.#begin(source, target, plan));
+  }
+
+  async #begin(source: string, target: string, plan: MigrationPlan): Promise<void> {
     const id = identify(source, target);
     await this.#connection.run('BEGIN');
     try {

@@ -1,6 +1,5 @@
 import type { TableName } from '../../core/route.ts';
 import type { Database } from './database.ts';
-import { quoteIdentifier } from './identifier.ts';
 import { MigrationJournal } from './migration-journal.ts';
 import type { TableCatalog } from './table-catalog.ts';
 import { openTableExport, type TableExport } from './table-export.ts';
@@ -34,11 +33,7 @@ export async function openMigrations(database: Database, catalog: TableCatalog):
     },
     hasStage: async (target, runId) => (await countRows(database, stageOf(target, runId))) !== undefined,
     countRows: (table) => countRows(database, table),
-    async settle() {
-      const connection = await database.connect();
-      await connection.run(`CHECKPOINT ${quoteIdentifier(database.catalog)}`).catch(() => undefined);
-      connection.closeSync();
-    },
+    settle: () => database.checkpoint().catch(() => undefined),
     close: () => journal.close(),
   };
 }

@@ -19,9 +19,13 @@ export interface OpenParts {
 
 /**
  * Opens the database file and proves the native interface. Throws BACKEND_UNAVAILABLE or OPTION_INVALID, saying what to
- * do, and leaves nothing open.
+ * do, and leaves nothing open. `onFailure` is told of checkpoints that failed.
  */
-export async function openParts(config: DatabaseOptions, retentionHours: () => number): Promise<OpenParts> {
+export async function openParts(
+  config: DatabaseOptions,
+  retentionHours: () => number,
+  onFailure: (thrown: unknown) => void,
+): Promise<OpenParts> {
   const database = await Database.open(config);
   try {
     await checkNativeInterface(database);
@@ -30,7 +34,7 @@ export async function openParts(config: DatabaseOptions, retentionHours: () => n
       catalog: await TableCatalog.open(database),
       ledger: await KeyLedger.open(database, retentionHours),
       sessions: new SessionPool(database),
-      memory: await governMemory(database, config),
+      memory: await governMemory(database, config, onFailure),
       questions: await database.connect(),
     };
   } catch (thrown) {
@@ -49,7 +53,11 @@ export async function closeParts(parts: OpenParts): Promise<void> {
   await parts.database.close();
 }
 
-async function governMemory(database: Database, config: DatabaseOptions): Promise<MemoryGovernor | null> {
+async function governMemory(
+  database: Database,
+  config: DatabaseOptions,
+  onFailure: (thrown: unknown) => void,
+): Promise<MemoryGovernor | null> {
   if (config.db_path === ':memory:') return null;
   const { threads, memoryLimit } = await database.resources();
   const governor = new MemoryGovernor({
@@ -58,6 +66,7 @@ async function governMemory(database: Database, config: DatabaseOptions): Promis
     setLimit: (bytes) => database.setMemoryLimit(bytes),
   });
   await governor.start();
+  database.checkpoints?.join((work) => governor.runBetweenCommits(work), onFailure);
   return governor;
 }
 

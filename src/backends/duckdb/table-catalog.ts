@@ -240,9 +240,8 @@ export class TableCatalog {
 
   async #forget(entry: TableEntry): Promise<void> {
     const { schema, name } = entry.table;
-    await this.#connection.run(
-      `DELETE FROM ${this.#pendingTables()} WHERE schema_name = ${quoteText(schema ?? 'main')} AND table_name = ${quoteText(name)}`,
-    );
+    const sql = `DELETE FROM ${this.#pendingTables()} WHERE schema_name = ${quoteText(schema ?? 'main')} AND table_name = ${quoteText(name)}`;
+    await this.#database.write(() => this.#connection.run(sql));
   }
 
   /** A table with rows is never dropped: a commit that failed to the eye may have happened. */

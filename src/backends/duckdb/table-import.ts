@@ -74,6 +74,7 @@ export async function countRows(database: Database, table: TableName): Promise<n
 
 class DatabaseImport implements TableImport {
   readonly stage: TableName;
+  readonly #database: Database;
   readonly #connection: DuckDBConnection;
   readonly #catalog: TableCatalog;
   readonly #target: TableName;
@@ -88,6 +89,7 @@ class DatabaseImport implements TableImport {
     target: TableName,
     runId: string,
   ) {
+    this.#database = database;
     this.#connection = connection;
     this.#catalog = catalog;
     this.#target = target;
@@ -112,20 +114,27 @@ class DatabaseImport implements TableImport {
     const entry = this.#catalog.entry(this.#target);
     const unlock = await entry.lock.exclude(lockPatienceMs);
     try {
-      await this.#run('BEGIN');
-      try {
-        await this.#move(existing);
-        await also(this.#connection);
-      } catch (thrown) {
-        await this.#connection.run('ROLLBACK').catch(() => undefined);
-        throw thrown;
-      }
-      await this.#run('COMMIT', 'commit');
+      await this.#database.write(() => this.#finish(existing, also));
     } finally {
       entry.columns = null;
       this.#catalog.entry(this.stage).columns = null;
       unlock();
     }
+  }
+
+  async #finish(
+    existing: ExistingRows,
+    also: (connection: DuckDBConnection) => Promise<void>,
+  ): Promise<void> {
+    await this.#run('BEGIN');
+    try {
+      await this.#move(existing);
+      await also(this.#connection);
+    } catch (thrown) {
+      await this.#connection.run('ROLLBACK').catch(() => undefined);
+      throw thrown;
+    }
+    await this.#run('COMMIT', 'commit');
   }
 
   async discard(): Promise<void> {

@@ -69,10 +69,12 @@ class SessionTarget implements RowTarget {
     await this.#open();
     await this.#hold.use(async (connection, inTransaction) => {
       this.#request.signal?.throwIfAborted();
-      if (inTransaction) return this.#moveRows(connection, facts);
+      const moveRows = () => this.#moveRows(connection, facts);
+      const move = () => this.#context.checkpoints?.write(moveRows) ?? moveRows();
+      if (inTransaction) return move();
       await connection.run('BEGIN');
       try {
-        await this.#moveRows(connection, facts);
+        await move();
         const { memory } = this.#context;
         const commit = () => connection.run('COMMIT');
         await (memory === null ? commit() : memory.commit(this, this.#rows, commit));
@@ -80,6 +82,7 @@ class SessionTarget implements RowTarget {
         await connection.run('ROLLBACK').catch(() => undefined);
         throw toQueryError(thrown, { sql: '' });
       }
+      this.#context.checkpoints?.noteCommit();
     });
     this.#committed = true;
     return this.#rows;

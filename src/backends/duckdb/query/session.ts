@@ -299,7 +299,10 @@ export class DuckDbSession implements QuerySession {
     const end = await this.#takeTurn({ stop: () => undefined });
     try {
       let rows: unknown[][] = [];
-      for (const sql of statements) rows = (await own.connection.runAndReadAll(sql)).getRows();
+      for (const sql of statements) {
+        const run = () => own.connection.runAndReadAll(sql);
+        rows = (await (sql === 'COMMIT' ? own.database.database.write(run) : run())).getRows();
+      }
       return rows;
     } catch (thrown) {
       this.#options.parts.host.noteFailure(plainMessage(thrown));

@@ -30,7 +30,8 @@ export async function startStatement(
     binding(open.prepared);
     // What changes rows runs to its end whatever its reader does.
     const run = () => (open.admitted.kind === 'query' ? open.prepared.stream() : open.prepared.run());
-    return parts.engineCalls.run(() => open.guard.run<DuckDBResult>(run), open.guard.signal);
+    const call = () => parts.engineCalls.run(() => open.guard.run<DuckDBResult>(run), open.guard.signal);
+    return open.admitted.kind === 'query' ? call() : open.lease.database.database.write(call);
   };
   try {
     const first = bindings.next();
@@ -62,6 +63,7 @@ export async function runChanges(
 ): Promise<number> {
   const { prepared, lease, guard, admitted } = open;
   const call = <T>(work: () => Promise<T>) => parts.engineCalls.run(() => guard.run(work), guard.signal);
+  const write = <T>(work: () => Promise<T>) => lease.database.database.write(() => call(work));
   const isBatch = parameters.kind === 'arrow' && !lease.inTransaction;
   let changed = 0;
   let begun = false;
@@ -72,10 +74,10 @@ export async function runChanges(
     }
     for (const binding of readBindings(parameters)) {
       binding(prepared);
-      const result = await call(() => prepared.run());
+      const result = await write(() => prepared.run());
       changed += result.rowsChanged;
     }
-    if (begun) await call(() => lease.connection.run('COMMIT'));
+    if (begun) await write(() => lease.connection.run('COMMIT'));
     if (admitted.kind === 'ddl') lease.database.tablesChanged();
   } catch (thrown) {
     const error = open.translate(thrown);
