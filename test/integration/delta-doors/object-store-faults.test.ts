@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer, request, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, describe, test } from 'node:test';
 import { arrowBytes } from '../../support/arrow.ts';
 import type { TestServer } from '../../support/server.ts';
 import type { CleanupOwner } from '../../support/temp-folder.ts';
 import { skipWithoutObjectStore, startObjectStore } from '../delta/object-store.ts';
 import { compareWithSent } from '../delta/python-readers.ts';
+import { listenForStore, startTroubledStore } from '../delta/store-proxy.ts';
 import { getJson } from '../producers.ts';
 import { commit, httpDoor, load, startDeltaServer } from './delta-server.ts';
 
@@ -47,54 +46,6 @@ async function assertNoSecrets(server: TestServer, answers: readonly unknown[]):
   for (const secret of Object.values(secrets)) {
     for (const text of shown) assert.ok(!text.includes(secret), text.slice(0, 2000));
   }
-}
-
-/** Passes requests on to the store, or answers them itself where `meddle` says so. */
-async function startBetween(
-  owner: CleanupOwner,
-  meddle: (count: number) => 'pass' | 'refuse' | 'lose answer',
-): Promise<string> {
-  const { port } = new URL(endpoint);
-  let count = 0;
-  // What was meddled with passes the next time: an unlucky request must not use up all its retries.
-  const meddledWith = new Set<string>();
-  const busy = (answer: ServerResponse) => {
-    answer.writeHead(503, { 'content-type': 'application/xml' });
-    answer.end('<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>');
-  };
-  return listen(owner, (incoming, answer) => {
-    count += 1;
-    const name = `${incoming.method} ${incoming.url}`;
-    const way = meddledWith.delete(name) ? 'pass' : meddle(count);
-    if (way !== 'pass') meddledWith.add(name);
-    if (way === 'refuse') {
-      incoming.resume();
-      busy(answer);
-      return;
-    }
-    const { url: path, method, headers } = incoming;
-    const onward = request({ host: '127.0.0.1', port, path, method, headers }, (reply) => {
-      if (way === 'lose answer') {
-        reply.resume();
-        reply.once('end', () => busy(answer));
-        return;
-      }
-      answer.writeHead(reply.statusCode ?? 500, reply.headers);
-      reply.pipe(answer);
-    });
-    onward.on('error', () => answer.destroy());
-    incoming.pipe(onward);
-  });
-}
-
-async function listen(owner: CleanupOwner, onRequest: Parameters<typeof createServer>[1]): Promise<string> {
-  const server = createServer(onRequest);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  owner.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 describe('A lake in an object store', { skip }, () => {
@@ -149,7 +100,7 @@ describe('A lake in an object store', { skip }, () => {
 
   for (const way of ['refuse', 'lose answer'] as const) {
     test(`that answers 503 now and then (${way}) keeps every load once`, async (t) => {
-      const address = await startBetween(t, (count) => (count % 4 === 0 ? way : 'pass'));
+      const address = await startTroubledStore(t, endpoint, (count) => (count % 4 === 0 ? way : 'pass'));
       const server = await startLake(t, address, way.replace(' ', '-'));
       const bytes = await rows(0);
       for (let n = 0; n < 4; n++) {
@@ -170,7 +121,7 @@ describe('A lake in an object store', { skip }, () => {
 
   test('that refuses the credentials is unavailable, says so in one line, and is not tried for long', async (t) => {
     let asked = 0;
-    const address = await listen(t, (incoming, answer) => {
+    const address = await listenForStore(t, (incoming, answer) => {
       asked += 1;
       incoming.resume();
       answer.writeHead(403, { 'content-type': 'application/xml' });
@@ -196,7 +147,7 @@ describe('A lake in an object store', { skip }, () => {
 
   test('that takes connections and never answers is given up in bounded time', async (t) => {
     let asked = 0;
-    const address = await listen(t, (incoming) => {
+    const address = await listenForStore(t, (incoming) => {
       asked += 1;
       incoming.resume();
     });

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { createServer as createHttpServer, request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { waitFor } from '../../support/patience.ts';
 import { repositoryRoot } from '../../support/repository.ts';
 import { type CleanupOwner, makeTempFolder } from '../../support/temp-folder.ts';
+import { listenForStore, passOn } from './store-proxy.ts';
 import { startOverStore, useStore } from './store-steps.ts';
 
 /** The account that the emulator has from the start; its key is in its manual. */
@@ -69,35 +69,21 @@ async function createContainer(address: string, name: string): Promise<number> {
 
 /** Azure lists from a name on where it is asked to; the emulator lists everything, which is put right on the way. */
 async function startLister(owner: CleanupOwner, target: string): Promise<string> {
-  const server = createHttpServer((incoming, answer) => {
-    const url = new URL(incoming.url ?? '', target);
-    const from = url.searchParams.get('startFrom');
-    const { method, headers } = incoming;
-    const onward = request(url, { method, headers }, (reply) => {
-      const parts: Buffer[] = [];
-      reply.on('data', (part: Buffer) => parts.push(part));
-      reply.on('end', () => {
-        const body = Buffer.concat(parts);
-        const kept = from === null ? body : Buffer.from(listFrom(body.toString(), from));
-        const { 'transfer-encoding': _encoding, ...rest } = reply.headers;
-        answer.writeHead(
-          reply.statusCode ?? 500,
-          method === 'HEAD' ? rest : { ...rest, 'content-length': kept.length },
-        );
-        answer.end(kept);
-      });
+  const proxy = await listenForStore(owner, (incoming, answer) => {
+    const { pathname, search, searchParams } = new URL(incoming.url ?? '', target);
+    const from = searchParams.get('startFrom');
+    passOn(incoming, answer, target, { path: `${pathname}${search}` }, async (reply) => {
+      const body = Buffer.concat(await reply.toArray());
+      const kept = from === null ? body : Buffer.from(listFrom(body.toString(), from));
+      const { 'transfer-encoding': _encoding, ...rest } = reply.headers;
+      answer.writeHead(
+        reply.statusCode ?? 500,
+        incoming.method === 'HEAD' ? rest : { ...rest, 'content-length': kept.length },
+      );
+      answer.end(kept);
     });
-    onward.on('error', () => answer.destroy());
-    incoming.pipe(onward);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  owner.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('The proxy has no port.');
-  return `http://127.0.0.1:${address.port}/${account}`;
+  return `${proxy}/${account}`;
 }
 
 function listFrom(listing: string, from: string): string {

@@ -5,7 +5,9 @@ import {
   type DeltaBackend,
   type DeltaBackendOptions,
 } from '../../../src/backends/delta/backend.ts';
-import type { CommitResult, LoadOptions } from '../../../src/core/backend.ts';
+import { createParquetWriter } from '../../../src/backends/duckdb/parquet/parquet-writer.ts';
+import type { CommitResult, Load, LoadOptions } from '../../../src/core/backend.ts';
+import type { IpcMessage } from '../../../src/core/ipc-message.ts';
 import type { DeltaRouteOptions, Route } from '../../../src/core/route.ts';
 import { repositoryRoot } from '../../support/repository.ts';
 import { type CleanupOwner, makeTempFolder } from '../../support/temp-folder.ts';
@@ -58,6 +60,13 @@ export function startDeltaBackend(
   return { backend, root, log };
 }
 
+/** The options of a backend for whose loads DuckDB may write the files. */
+export function withParquetWriter(): Pick<DeltaBackendOptions, 'openParquetWriter' | 'closeParquetWriter'> {
+  const limits = { maxMessageBytes: 2 ** 28, maxDecompressedRatio: 200 };
+  const writer = createParquetWriter({ threads: null, limits: () => limits });
+  return { openParquetWriter: async () => writer, closeParquetWriter: () => writer.close() };
+}
+
 /** Settings of one load of a test. */
 export interface TestLoad extends Partial<LoadOptions> {
   readonly stream?: string;
@@ -99,6 +108,25 @@ export function openBytes(bytes: Uint8Array) {
   });
 }
 
+/** Begins a load of IPC bytes into a table; its messages are the caller's to write. */
+export async function beginLoad(
+  backend: DeltaBackend,
+  table: string,
+  bytes: Uint8Array,
+  settings: TestLoad = {},
+): Promise<{ readonly load: Load; readonly messages: AsyncIterable<IpcMessage> }> {
+  const { stream, delta, ...options } = settings;
+  const { schema, schemaMetadata, messages } = await openBytes(bytes);
+  const load = await backend.begin({
+    route: deltaRoute(table, delta, stream),
+    schema,
+    schemaMetadata,
+    options: { mode: 'append', schemaMode: 'strict', partitionBy: null, idempotencyKey: null, ...options },
+    requestId: 'test',
+  });
+  return { load, messages };
+}
+
 /** Loads IPC bytes into a table, as the ingest path does. */
 export async function loadBytes(
   backend: DeltaBackend,
@@ -106,17 +134,9 @@ export async function loadBytes(
   bytes: Uint8Array,
   settings: TestLoad = {},
 ): Promise<CommitResult> {
-  const { stream, delta, ...options } = settings;
-  const opened = await openBytes(bytes);
-  const load = await backend.begin({
-    route: deltaRoute(table, delta, stream),
-    schema: opened.schema,
-    schemaMetadata: opened.schemaMetadata,
-    options: { mode: 'append', schemaMode: 'strict', partitionBy: null, idempotencyKey: null, ...options },
-    requestId: 'test',
-  });
+  const { load, messages } = await beginLoad(backend, table, bytes, settings);
   try {
-    for await (const message of opened.messages) await load.write(message);
+    for await (const message of messages) await load.write(message);
     return await load.commit();
   } catch (error) {
     await load.abort();

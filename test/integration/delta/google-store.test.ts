@@ -1,10 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import { createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { type CleanupOwner, makeTempFolder } from '../../support/temp-folder.ts';
 import { skipWithoutObjectStore, startObjectStore } from './object-store.ts';
+import { listenForStore, passOn } from './store-proxy.ts';
 import { startOverStore, useStore } from './store-steps.ts';
 
 /** Of the form that the S3-compatible server wants; it checks no signature. */
@@ -15,33 +14,18 @@ const skip = await skipWithoutObjectStore();
 const endpoint = skip === false ? await startObjectStore({ after }) : '';
 
 /** Google's XML interface differs from S3's in few places; these are put right on the way. */
-async function startTranslator(owner: CleanupOwner): Promise<string> {
-  const { port } = new URL(endpoint);
-  const server = createServer((incoming, answer) => {
-    const headers = { ...incoming.headers, authorization };
+function startTranslator(owner: CleanupOwner): Promise<string> {
+  return listenForStore(owner, (incoming, answer) => {
     const onlyNew = incoming.headers['x-goog-if-generation-match'] === '0' ? { 'if-none-match': '*' } : {};
-    const onward = request(
-      {
-        host: '127.0.0.1',
-        port,
-        path: incoming.url?.replace(/^[^?]*/, (path) => path.split('/').map(plain).join('/')),
-        method: incoming.method,
-        headers: { ...headers, ...onlyNew },
-      },
-      (reply) => {
-        answer.writeHead(reply.statusCode ?? 500, { ...reply.headers, 'x-goog-generation': '1' });
-        reply.pipe(answer);
-      },
-    );
-    onward.on('error', () => answer.destroy());
-    incoming.pipe(onward);
+    const change = {
+      path: incoming.url?.replace(/^[^?]*/, (path) => path.split('/').map(plain).join('/')),
+      headers: { ...incoming.headers, authorization, ...onlyNew },
+    };
+    passOn(incoming, answer, endpoint, change, (reply) => {
+      answer.writeHead(reply.statusCode ?? 500, { ...reply.headers, 'x-goog-generation': '1' });
+      reply.pipe(answer);
+    });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  owner.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 /** The whole path is one encoded name in Google's interface. */

@@ -1,23 +1,21 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { createServer, request } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, describe, it } from 'node:test';
-import { createParquetWriter } from '../../../src/backends/duckdb/parquet/parquet-writer.ts';
 import { ArrowportError } from '../../../src/errors.ts';
 import { arrowBytes } from '../../support/arrow.ts';
 import { runPythonJson } from '../../support/python.ts';
 import { type CleanupOwner, makeTempFolder } from '../../support/temp-folder.ts';
 import {
+  beginLoad,
   collect,
-  deltaRoute,
   loadBytes,
-  openBytes,
   startDeltaBackend,
   type TestBackend,
+  withParquetWriter,
 } from './delta-support.ts';
 import { skipWithoutObjectStore, startObjectStore } from './object-store.ts';
 import { compareWithSent } from './python-readers.ts';
+import { startTroubledStore } from './store-proxy.ts';
 
 const accessKey = 'AKIAVERYSECRETKEYID0';
 const secretKey = 'wJalrXUtnFEMIveryK7MDENGbPxRfiCYSECRETKEY';
@@ -47,14 +45,11 @@ describe('Delta tables in an object store', { skip }, () => {
     more: Readonly<Record<string, string>> = {},
   ) => {
     const spool = makeTempFolder(owner);
-    const limits = { maxMessageBytes: 2 ** 28, maxDecompressedRatio: 200 };
-    const writer = createParquetWriter({ threads: null, limits: () => limits });
     const started = startDeltaBackend(owner, {
       tablePath: `s3://lake/${prefix}`,
       storageOptions: { ...options(address), ...more },
       spoolFolder: spool,
-      openParquetWriter: async () => writer,
-      closeParquetWriter: () => writer.close(),
+      ...withParquetWriter(),
     });
     return { ...started, spool };
   };
@@ -108,7 +103,7 @@ describe('Delta tables in an object store', { skip }, () => {
   });
 
   it('survive a store that answers 503 now and then', async (t) => {
-    const address = await startFlakyProxy(t, endpoint, 5);
+    const address = await startTroubledStore(t, endpoint, every(5));
     const { backend } = start(t, 'flaky', address);
     const bytes = await arrowBytes(`table = pa.table({'id': [1]})`);
     for (let n = 0; n < 10; n++) await loadBytes(backend, 'shaky', bytes, { idempotencyKey: `${n}` });
@@ -116,7 +111,7 @@ describe('Delta tables in an object store', { skip }, () => {
   });
 
   it('take files that DuckDB writes, into partitions too, and lose no row to 503s', async (t) => {
-    const address = await startFlakyProxy(t, endpoint, 4);
+    const address = await startTroubledStore(t, endpoint, every(4));
     const { backend, spool, log } = startWithDuckDb(t, 'files', address);
     const bytes = await arrowBytes(
       `n = 800_000
@@ -142,9 +137,9 @@ table = pa.table({'id': pa.array(range(n), pa.int64()), 'p': pa.array(['a b', 'Ã
 
   it('keep nothing of files that the store would not take, nor of loads that are broken off', async (t) => {
     let refusing = true;
-    const refuse = (method: string, path: string) =>
-      refusing && method !== 'GET' && path.includes('.parquet');
-    const address = await startFlakyProxy(t, endpoint, Number.POSITIVE_INFINITY, refuse);
+    const meddle = (_: number, method: string, path: string) =>
+      refusing && method !== 'GET' && path.includes('.parquet') ? 'refuse' : 'pass';
+    const address = await startTroubledStore(t, endpoint, meddle, { isStubborn: true });
     const { backend, spool } = startWithDuckDb(t, 'refused', address, {
       max_retries: '1',
       retry_timeout: '1s',
@@ -155,15 +150,8 @@ table = pa.table({'id': pa.array(range(n), pa.int64()), 'p': pa.array(['a b', 'Ã
       loadBytes(backend, 'lost', bytes, { delta }),
       (error) => error instanceof ArrowportError && error.code === 'BACKEND_UNAVAILABLE',
     );
-    const opened = await openBytes(bytes);
-    const load = await backend.begin({
-      route: deltaRoute('lost', delta),
-      schema: opened.schema,
-      schemaMetadata: opened.schemaMetadata,
-      options: { mode: 'append', schemaMode: 'strict', partitionBy: null, idempotencyKey: null },
-      requestId: 'test',
-    });
-    for await (const message of opened.messages) {
+    const { load, messages } = await beginLoad(backend, 'lost', bytes, { delta });
+    for await (const message of messages) {
       await load.write(message);
       load.flush?.();
     }
@@ -223,37 +211,5 @@ s3 = boto3.client('s3', endpoint_url=sys.argv[1], aws_access_key_id='a', aws_sec
 print(json.dumps([o['Key'] for o in s3.list_objects_v2(Bucket='lake', Prefix=sys.argv[2]).get('Contents', [])]))
 `;
 
-/** Passes requests on and answers every nth one with 503, and those that it is told to refuse. */
-async function startFlakyProxy(
-  owner: CleanupOwner,
-  target: string,
-  every: number,
-  refuse: (method: string, path: string) => boolean = () => false,
-): Promise<string> {
-  const { port } = new URL(target);
-  let count = 0;
-  const server = createServer((incoming, answer) => {
-    count += 1;
-    if (count % every === 0 || refuse(incoming.method ?? '', incoming.url ?? '')) {
-      incoming.resume();
-      answer.writeHead(503, { 'content-type': 'application/xml' });
-      answer.end('<Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>');
-      return;
-    }
-    const onward = request(
-      { host: '127.0.0.1', port, path: incoming.url, method: incoming.method, headers: incoming.headers },
-      (reply) => {
-        answer.writeHead(reply.statusCode ?? 500, reply.headers);
-        reply.pipe(answer);
-      },
-    );
-    onward.on('error', () => answer.destroy());
-    incoming.pipe(onward);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  owner.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-}
+/** Every so many requests are refused. */
+const every = (nth: number) => (count: number) => (count % nth === 0 ? 'refuse' : 'pass');

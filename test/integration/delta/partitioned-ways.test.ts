@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { createParquetWriter } from '../../../src/backends/duckdb/parquet/parquet-writer.ts';
 import { ArrowportError } from '../../../src/errors.ts';
 import { arrowBytes } from '../../support/arrow.ts';
 import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
 import { makeTempFolder } from '../../support/temp-folder.ts';
-import { loadBytes, startDeltaBackend } from './delta-support.ts';
+import { loadBytes, startDeltaBackend, withParquetWriter } from './delta-support.ts';
 import { askTable } from './python-readers.ts';
 
 const duckdb = { writer: 'duckdb' } as const;
@@ -59,12 +58,7 @@ print(json.dumps(found))
 `;
 
 describe('Delta loads into partitions whose files DuckDB writes', { skip: skipWithoutPython }, () => {
-  const limits = { maxMessageBytes: 2 ** 28, maxDecompressedRatio: 200 };
-  const writer = createParquetWriter({ threads: null, limits: () => limits });
-  const { backend, root } = startDeltaBackend(
-    { after },
-    { openParquetWriter: async () => writer, closeParquetWriter: () => writer.close() },
-  );
+  const { backend, root } = startDeltaBackend({ after }, withParquetWriter());
   const scratch = makeTempFolder({ after });
   const place = (table: string) => join(root, table);
 

@@ -4,11 +4,10 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { createParquetWriter } from '../../../src/backends/duckdb/parquet/parquet-writer.ts';
 import { arrowBytes } from '../../support/arrow.ts';
 import { testPython } from '../../support/python.ts';
 import { repositoryRoot } from '../../support/repository.ts';
-import { loadBytes, startDeltaBackend } from './delta-support.ts';
+import { loadBytes, startDeltaBackend, withParquetWriter } from './delta-support.ts';
 
 /** A Python with pyspark 3.5 and pyarrow, which are too large to be among the test packages. */
 const python = process.env['ARROWPORT_TEST_SPARK_PYTHON'] ?? testPython ?? 'python3';
@@ -63,12 +62,9 @@ table = pa.table({
 test('Spark reads what both ways write value-exact, also under mapped names, prunes, reads changes and versions, and appends', {
   skip: prepareSpark(),
 }, async (t) => {
-  const limits = { maxMessageBytes: 2 ** 28, maxDecompressedRatio: 200 };
-  const writer = createParquetWriter({ threads: null, limits: () => limits });
   const { backend, root } = startDeltaBackend(t, {
     enableCdc: true,
-    openParquetWriter: async () => writer,
-    closeParquetWriter: () => writer.close(),
+    ...withParquetWriter(),
   });
   const context = { requestId: 'test' };
   const bytes = await arrowBytes(types, { codec: 'zstd', batchRows: 15 });

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import type { DeltaBackend } from '../../../src/backends/delta/backend.ts';
-import { createParquetWriter } from '../../../src/backends/duckdb/parquet/parquet-writer.ts';
 import { arrowBytes } from '../../support/arrow.ts';
 import type { CleanupOwner } from '../../support/temp-folder.ts';
-import { loadBytes, startDeltaBackend } from './delta-support.ts';
+import { loadBytes, startDeltaBackend, withParquetWriter } from './delta-support.ts';
 
 const context = { requestId: 'test' };
 
@@ -13,15 +12,7 @@ export function startOverStore(
   tablePath: string,
   storageOptions: Readonly<Record<string, string>>,
 ): DeltaBackend {
-  const limits = { maxMessageBytes: 2 ** 28, maxDecompressedRatio: 200 };
-  const writer = createParquetWriter({ threads: null, limits: () => limits });
-  const { backend } = startDeltaBackend(owner, {
-    tablePath,
-    storageOptions,
-    openParquetWriter: async () => writer,
-    closeParquetWriter: () => writer.close(),
-  });
-  return backend;
+  return startDeltaBackend(owner, { tablePath, storageOptions, ...withParquetWriter() }).backend;
 }
 
 /** Writes small, large and partitioned loads in both ways, many at once, and lists, changes and vacuums tables. */

@@ -2,12 +2,11 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { createParquetWriter } from '../../../src/backends/duckdb/parquet/parquet-writer.ts';
 import { ArrowportError } from '../../../src/errors.ts';
 import { arrowBytes } from '../../support/arrow.ts';
 import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
 import { makeTempFolder } from '../../support/temp-folder.ts';
-import { deltaRoute, loadBytes, openBytes, startDeltaBackend } from './delta-support.ts';
+import { beginLoad, loadBytes, startDeltaBackend, withParquetWriter } from './delta-support.ts';
 import { askTable, compareWithSent } from './python-readers.ts';
 
 const coveredTypes = (n: number) => `
@@ -74,12 +73,7 @@ print(json.dumps(bool(np.array_equal(ids, np.arange(int(sys.argv[2]))))))`,
 }
 
 describe('Delta loads whose files DuckDB writes', { skip: skipWithoutPython }, () => {
-  const limits = { maxMessageBytes: 2 ** 28, maxDecompressedRatio: 200 };
-  const writer = createParquetWriter({ threads: null, limits: () => limits });
-  const { backend, root } = startDeltaBackend(
-    { after },
-    { openParquetWriter: async () => writer, closeParquetWriter: () => writer.close() },
-  );
+  const { backend, root } = startDeltaBackend({ after }, withParquetWriter());
   const scratch = makeTempFolder({ after });
   const place = (table: string) => join(root, table);
   const duckdb = { writer: 'duckdb' } as const;
@@ -92,6 +86,30 @@ describe('Delta loads whose files DuckDB writes', { skip: skipWithoutPython }, (
     const seen = await compareWithSent(scratch, place('types'), [bytes], 'id');
     assert.deepEqual(seen.differing, []);
     assert.equal(seen.polars_rows, 1000);
+  });
+
+  it('keep the sign of every zero, also inside structs and lists', async () => {
+    const bytes = await arrowBytes(
+      `z = np.random.default_rng(1).choice(np.array([0.0, -0.0, 1.5]), 200_000)
+z[:2] = [0.0, -0.0]
+table = pa.table({'id': np.arange(len(z)), 'd': z, 'f': z.astype(np.float32),
+  's': pa.StructArray.from_arrays([pa.array(z)], ['a']), 'l': [[x] for x in z.tolist()]})`,
+      { codec: 'zstd' },
+    );
+    await loadBytes(backend, 'zeros', bytes, { delta: duckdb });
+    assert.deepEqual(await writersOf(place('zeros')), ['DuckDB']);
+    const signs = await runPythonJson<readonly number[]>(
+      `
+import json, sys, numpy as np, pyarrow as pa, pyarrow.compute as pc
+from deltalake import DeltaTable
+t = DeltaTable(sys.argv[1]).to_pyarrow_table().combine_chunks().sort_by('id')
+z = np.random.default_rng(1).choice(np.array([0.0, -0.0, 1.5]), 200_000)
+z[:2] = [0.0, -0.0]
+columns = [t['d'], t['f'], pc.struct_field(t['s'], 'a'), pc.list_flatten(t['l'])]
+print(json.dumps([int((np.signbit(c.to_numpy()) != np.signbit(z)).sum()) for c in columns]))`,
+      [place('zeros')],
+    );
+    assert.deepEqual(signs, [0, 0, 0, 0]);
   });
 
   it('fit a table that is there: other order, absent columns, narrower types', async () => {
@@ -214,7 +232,7 @@ print(json.dumps([look(uri) for uri in sys.argv[1:]]))`,
 
   it('are chosen by themselves for large compressed loads of many small batches only, and keep their order', async () => {
     const rows = (n: number) => `n = ${n}
-x = pa.array(np.random.default_rng(1).random(n))
+x = pa.array(np.random.default_rng(1).integers(-2**62, 2**62, n))
 table = pa.table({'id': pa.array(range(n), pa.int64()), 'a': x, 'b': x, 'c': x, 'd': x})`;
     await loadBytes(backend, 'auto', await arrowBytes(rows(1000), { codec: 'zstd' }));
     assert.deepEqual(await writersOf(place('auto')), ['parquet-rs']);
@@ -231,6 +249,13 @@ table = pa.table({'id': pa.array(range(n), pa.int64()), 'a': x, 'b': x, 'c': x, 
     await loadBytes(backend, 'auto', plain, { mode: 'overwrite' });
     assert.deepEqual([...new Set(await writersOf(place('auto')))], ['parquet-rs']);
     assert.ok(await isInOrder(place('auto'), count));
+    const floats = await arrowBytes(
+      `${rows(count)}
+table = table.set_column(1, 'a', pa.array(np.random.default_rng(1).random(n)))`,
+      { codec: 'lz4', batchRows: 2000 },
+    );
+    await loadBytes(backend, 'auto_floats', floats);
+    assert.deepEqual([...new Set(await writersOf(place('auto_floats')))], ['parquet-rs']);
     await loadBytes(backend, 'auto', pieces, { mode: 'overwrite', delta: { writer: 'delta-rs' } });
     assert.deepEqual([...new Set(await writersOf(place('auto')))], ['parquet-rs']);
     assert.ok(await isInOrder(place('auto'), count));
@@ -242,21 +267,14 @@ table = pa.table({'id': pa.array(range(n), pa.int64()), 'a': x, 'b': x, 'c': x, 
 table = pa.table({'id': pa.array(range(n), pa.int64()), 'x': pa.array(np.random.default_rng(1).random(n))})`,
       { batchRows: 100_000 },
     );
-    for (const [table, messages, delta] of [
+    for (const [table, written, delta] of [
       ['broken_soon', 1, duckdb],
       ['broken_late', 6, { writer: 'delta-rs' }],
       ['broken_later', 6, duckdb],
     ] as const) {
-      const opened = await openBytes(bytes);
-      const load = await backend.begin({
-        route: deltaRoute(table, delta),
-        schema: opened.schema,
-        schemaMetadata: opened.schemaMetadata,
-        options: { mode: 'append', schemaMode: 'strict', partitionBy: null, idempotencyKey: null },
-        requestId: 'test',
-      });
-      let left: number = messages;
-      for await (const message of opened.messages) {
+      const { load, messages } = await beginLoad(backend, table, bytes, { delta });
+      let left: number = written;
+      for await (const message of messages) {
         left -= 1;
         if (left < 0) message.release();
         else await load.write(message);
@@ -313,15 +331,8 @@ table = pa.table({'id': pa.array(range(n), pa.int64()), 'x': pa.array(np.random.
     const bytes = await arrowBytes("table = pa.table({'id': pa.array(range(500_000), pa.int64())})", {
       batchRows: 20_000,
     });
-    const opened = await openBytes(bytes);
-    const load = await backend.begin({
-      route: deltaRoute('pressed', duckdb),
-      schema: opened.schema,
-      schemaMetadata: opened.schemaMetadata,
-      options: { mode: 'append', schemaMode: 'strict', partitionBy: null, idempotencyKey: null },
-      requestId: 'test',
-    });
-    for await (const message of opened.messages) {
+    const { load, messages } = await beginLoad(backend, 'pressed', bytes, { delta: duckdb });
+    for await (const message of messages) {
       await load.write(message);
       load.flush?.();
     }
