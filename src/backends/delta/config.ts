@@ -85,7 +85,7 @@ export const deltaRouteSchema = z.strictObject({
   }),
   writer: z.enum(['auto', 'duckdb', 'delta-rs']).default('auto').meta({
     description:
-      'Which engine writes data files. `auto`: delta-rs, but DuckDB where a large load comes in compressed buffers that are small or dictionary-encoded or views, goes into a local table without partitions, and DuckDB writes it exactly. `duckdb`: DuckDB wherever it writes it exactly. `delta-rs`: never DuckDB.',
+      'Which engine writes data files. `auto`: delta-rs, but DuckDB where a large load without floats comes in compressed buffers that are small or dictionary-encoded or views, goes into a local table without partitions, and DuckDB writes it exactly. `duckdb`: DuckDB wherever it writes it exactly. `delta-rs`: never DuckDB.',
   }),
   table_properties: z
     .record(z.string().min(1), z.union([z.string(), z.boolean(), z.number()]).transform(String))

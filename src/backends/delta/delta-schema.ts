@@ -95,6 +95,14 @@ export function holdsLocalTime(type: DeltaType, inMaps: boolean): boolean {
   return inMaps && (holdsLocalTime(type.keyType, true) || holdsLocalTime(type.valueType, true));
 }
 
+/** Whether a type is a float, or holds one. */
+export function holdsFloat(type: DeltaType): boolean {
+  if (typeof type === 'string') return type === 'float' || type === 'double';
+  if (type.type === 'array') return holdsFloat(type.elementType);
+  if (type.type === 'struct') return type.fields.some((field) => holdsFloat(field.type));
+  return holdsFloat(type.keyType) || holdsFloat(type.valueType);
+}
+
 /** The type for people, e.g. `array<struct<a: long>>`. */
 export function describeDeltaType(type: DeltaType): string {
   if (typeof type === 'string') return type;

@@ -6,7 +6,7 @@ import type { ParquetLoad, ParquetWriter } from '../../core/parquet-writer.ts';
 import type { ArrowField } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
 import { findArrowField } from './arrow-fields.ts';
-import type { DeltaField } from './delta-schema.ts';
+import { type DeltaField, holdsFloat } from './delta-schema.ts';
 import type { FilePlan } from './file-plan.ts';
 import { describeStatistics, refuseUnknownDays } from './file-statistics.ts';
 import type { LoadWay } from './load-way.ts';
@@ -181,9 +181,15 @@ class ChosenWay implements LoadWay {
     await (this.#files ?? this.#worker).abort();
   }
 
-  /** delta-rs encodes for less, and what it is handed was unfolded here anyway; else it would have to be unfolded twice. */
+  /**
+   * delta-rs encodes for less, and what it is handed was unfolded here anyway; else it would have to be unfolded twice.
+   * Beside floats DuckDB keeps the sign of zero only where it makes no dictionaries, and so larger files.
+   */
   #prefersFiles(): boolean {
-    return this.#always || !this.#worker.takesColumns(this.#pending);
+    if (this.#always) return true;
+    return (
+      !this.#plan.columns.some(({ type }) => holdsFloat(type)) && !this.#worker.takesColumns(this.#pending)
+    );
   }
 
   #choose(large: boolean): Promise<LoadWay> {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import http from 'node:http';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { waitFor } from '../../support/patience.ts';
+import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
 import { startServer, type TestServer } from '../../support/server.ts';
 import { scrape } from '../metric-samples.ts';
 import { ask } from './query-client.ts';
@@ -217,6 +220,23 @@ test('text forms keep every digit and tell NULL from empty', async () => {
     '{"big":9223372036854775807,"price":1.50,"nothing":null,"empty":"","quoted":"a,\\"b\\"","day":"2026-01-02","at":"2026-01-02T03:04:05.5",' +
       '"zoned":"2026-01-02T03:04:05Z","clock":"03:04:05","span":"P1M2D","nan":"NaN","bytes":"YWJj","nested":{"a":[1,null]},"map":{"k":1},"yes":true}\n',
   );
+});
+
+test('Parquet keeps the sign of zero', { skip: skipWithoutPython }, async () => {
+  const answer = await fetch(`${server.url}/query`, {
+    method: 'POST',
+    headers: { accept: 'application/vnd.apache.parquet' },
+    body: 'SELECT CASE WHEN i % 2 = 0 THEN 0.0::DOUBLE ELSE -(0.0::DOUBLE) END AS z FROM range(1000) t(i)',
+  });
+  const path = join(server.folder, 'zeros.parquet');
+  writeFileSync(path, Buffer.from(await answer.arrayBuffer()));
+  const negative = await runPythonJson<number>(
+    `
+import json, sys, numpy as np, pyarrow.parquet as pq
+print(json.dumps(int(np.signbit(pq.read_table(sys.argv[1])['z'].to_numpy()).sum())))`,
+    [path],
+  );
+  assert.equal(negative, 500);
 });
 
 test('max_rows cuts and says so, in the header or after long answers', async () => {

@@ -22,6 +22,11 @@ const codecs: Readonly<Record<ParquetCompression, string>> = {
  */
 const dictionaryLimit = 8192;
 
+/** Whether a type is a float, or holds one: a dictionary of DuckDB's has one zero for those of both signs. */
+function holdsFloat({ type, children }: ArrowField): boolean {
+  return type.kind === 'float' || children.some(holdsFloat);
+}
+
 let lastView = 0;
 
 /** How one file is written. */
@@ -40,12 +45,14 @@ export class ParquetView {
   readonly #name: string;
   readonly #fields: string;
   readonly #select: string;
+  readonly #dictionaryLimit: number;
 
   /** Throws TYPE_UNSUPPORTED where DuckDB refuses a type. */
   constructor(connection: DuckDBConnection, planned: readonly LoadColumn[], columns: readonly ArrowField[]) {
     lastView += 1;
     this.#name = `arrow_parquet_${lastView}`;
     this.#connection = connection;
+    this.#dictionaryLimit = columns.some(holdsFloat) ? 0 : dictionaryLimit;
     const fields = columns.map((column) => {
       const name = quoteIdentifier(column.name);
       return `CAST(${name} AS ${sqlTypeOf(column)}) AS ${name}`;
@@ -65,7 +72,7 @@ export class ParquetView {
 
   /** Writes what the queue holds, and what joins it meanwhile, to one file; resolves with its rows and their Arrow bytes. Throws codes of the ingest path. */
   async copy(queue: BatchQueue, plan: CopyPlan): Promise<{ rows: number; bytes: number }> {
-    const statement = copyStatement(this.#select, plan);
+    const statement = this.copyStatement(this.#select, plan);
     const { written, taken, bytes } = await this.#run(queue, plan.mostBytes, statement);
     checkEvery(taken, written);
     return { rows: taken, bytes };
@@ -115,6 +122,12 @@ export class ParquetView {
     return { written, taken, bytes };
   }
 
+  /** The statement that writes the rows of a query to a file. */
+  copyStatement(select: string, { path, compression, rowGroupRows }: CopyPlan): string {
+    const options = `FORMAT parquet, ${codecs[compression]}, ROW_GROUP_SIZE ${rowGroupRows}, DICTIONARY_SIZE_LIMIT ${this.#dictionaryLimit}, WRITE_BLOOM_FILTER false`;
+    return `COPY (${select}) TO ${quoteText(path)} (${options})`;
+  }
+
   async close(): Promise<void> {
     await this.#connection.run(`DROP VIEW IF EXISTS memory.main.${this.#name}`).catch(() => undefined);
     this.#view.close();
@@ -127,12 +140,6 @@ export function checkEvery(taken: number, written: number): void {
   throw new ArrowportError('INTERNAL', 'The data files do not have every row; nothing was kept.', {
     cause: new Error(`${taken} rows were handed to DuckDB, ${written} were written.`),
   });
-}
-
-/** The statement that writes the rows of a query to a file. */
-export function copyStatement(select: string, { path, compression, rowGroupRows }: CopyPlan): string {
-  const options = `FORMAT parquet, ${codecs[compression]}, ROW_GROUP_SIZE ${rowGroupRows}, DICTIONARY_SIZE_LIMIT ${dictionaryLimit}, WRITE_BLOOM_FILTER false`;
-  return `COPY (${select}) TO ${quoteText(path)} (${options})`;
 }
 
 /** The error for a client of a COPY that failed: the files are a table's, not those of a database. */

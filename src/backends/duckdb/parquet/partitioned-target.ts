@@ -10,7 +10,7 @@ import type {
 import type { BatchQueue } from '../batch-queue.ts';
 import { quoteIdentifier, quoteText } from '../identifier.ts';
 import { rowGroupRowsFor } from './parquet-target.ts';
-import { checkEvery, copyStatement, fromCopyError, type ParquetView } from './parquet-view.ts';
+import { checkEvery, fromCopyError, type ParquetView } from './parquet-view.ts';
 import { checkPartitionValues, partitionText } from './partition-values.ts';
 import { RollingFiles } from './rolling-files.ts';
 
@@ -134,7 +134,7 @@ export class PartitionedTarget {
     const select = `SELECT * EXCLUDE (${this.#keys.join(', ')}) FROM ${this.#table} WHERE ${condition.join(' AND ')}`;
     const { compression } = this.#job;
     const plan = { path: join(path, name), compression, rowGroupRows, mostBytes: 0 };
-    const { rowsChanged } = await this.#connection.run(copyStatement(select, plan));
+    const { rowsChanged } = await this.#connection.run(this.#view.copyStatement(select, plan));
     await rolling.take(name);
     await this.#noteOpen(files);
     return rowsChanged;

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DuckDBPreparedStatement } from '@duckdb/node-api';
 import { ulid } from 'ulid';
 import type { QueryContext, QueryFile, QueryParameters } from '../../../core/query.ts';
 import { ArrowportError } from '../../../errors.ts';
@@ -31,7 +32,7 @@ export async function exportParquet(
       open,
       parts,
       parameters,
-      `COPY (${source} LIMIT ${limit}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`,
+      `COPY (${source} LIMIT ${limit}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd${exactly(open.prepared)})`,
     );
     refuseTooLarge(written > (settings.max_result_rows ?? Number.POSITIVE_INFINITY), 'query.max_result_rows');
     const isTruncated =
@@ -47,6 +48,14 @@ export async function exportParquet(
   } finally {
     await open.end(false);
   }
+}
+
+/** A dictionary of DuckDB's has one zero for those of both signs: where floats are, files have none. */
+function exactly(prepared: DuckDBPreparedStatement): string {
+  for (let index = 0; index < prepared.columnCount; index += 1) {
+    if (/\b(?:DOUBLE|FLOAT)\b/.test(String(prepared.columnType(index)))) return ', DICTIONARY_SIZE_LIMIT 0';
+  }
+  return '';
 }
 
 /** Runs a statement that answers one number. */
