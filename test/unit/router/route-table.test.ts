@@ -92,7 +92,7 @@ streams:
       write_mode: overwrite
       auto_create_table: false
       max_commit_retries: 9
-      table_properties: {delta.appendOnly: true, x: 1}
+      table_properties: {delta.appendOnly: true, delta.checkpointInterval: 1}
 `).resolve('events');
   assert.equal(route.chunkSize, 10);
   assert.equal(route.schemaMode, 'merge');
@@ -107,7 +107,7 @@ streams:
     maxCommitRetries: 9,
     autoCompact: null,
     writer: 'auto',
-    tableProperties: { 'delta.appendOnly': 'true', x: '1' },
+    tableProperties: { 'delta.appendOnly': 'true', 'delta.checkpointInterval': '1' },
   });
 });
 
