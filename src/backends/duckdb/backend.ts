@@ -11,7 +11,7 @@ import { beginLoad } from './loader.ts';
 import type { LoaderContext } from './loader-context.ts';
 import { MemoryReturn } from './memory-return.ts';
 import { type DuckDbMigrations, openMigrations } from './migrations.ts';
-import { noteLoads } from './native/allocators.ts';
+import { noteLoads, notePressure } from './native/allocators.ts';
 import { closeParts, type OpenParts, openParts } from './open-parts.ts';
 import type { QueryHost } from './query/query-host.ts';
 import { internalSchema } from './table-catalog.ts';
@@ -314,6 +314,8 @@ class EmbeddedDuckDb implements DuckDbBackend {
   async #returnMemory(): Promise<void> {
     const startedAt = performance.now();
     await this.#reopen();
+    // The allocators are to give it back as well.
+    notePressure();
     this.#options.logger?.info(
       { duration_ms: Math.round(performance.now() - startedAt) },
       'the database was opened again, so that DuckDB gives memory back',
