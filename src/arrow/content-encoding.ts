@@ -2,6 +2,7 @@ import { pipeline, type Readable, Transform, type TransformCallback } from 'node
 import { constants, createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib';
 import type { IpcLimits } from '../core/ipc-message.ts';
 import { ArrowportError } from '../errors.ts';
+import { followBrotli } from './brotli-length.ts';
 import { malformed, truncated } from './ipc-error.ts';
 import { admitRatio, RATIO_FREE_BYTES } from './unfolding-budget.ts';
 import { ZstdFrameCutter } from './zstd-frames.ts';
@@ -104,6 +105,10 @@ async function unfoldsBeyond(
   start: readonly Uint8Array[],
   most: number,
 ): Promise<boolean> {
+  if (names.length === 1 && names[0] === 'br') {
+    const { bytes, isWhole } = followBrotli(Buffer.concat(start), most);
+    if (isWhole || bytes > most) return bytes > most;
+  }
   const transforms = names.flatMap((name) => {
     const { feeder, decoder } = createStage(name, PROBE_CHUNK_BYTES);
     return [feeder, decoder];

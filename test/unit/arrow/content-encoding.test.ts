@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { brotliCompressSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { brotliCompressSync, constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { decodeContentEncoding } from '../../../src/arrow/content-encoding.ts';
 import { ZstdFrameCutter } from '../../../src/arrow/zstd-frames.ts';
@@ -74,6 +74,19 @@ for (const [encoding, bytes] of Object.entries(encoded)) {
     });
   });
 }
+
+test('constant columns in br are decoded up to what is free, and refused beyond, however they are coded', async () => {
+  for (const quality of [1, 5, 9]) {
+    const params = { [constants.BROTLI_PARAM_QUALITY]: quality };
+    const mebibytes = (count: number) => brotliCompressSync(Buffer.alloc(count * 2 ** 20), { params });
+    let bytes = 0;
+    for await (const chunk of decodeContentEncoding(chunked(mebibytes(63)), 'br', limits)) {
+      bytes += (chunk as Buffer).byteLength;
+    }
+    assert.equal(bytes, 63 * 2 ** 20);
+    await assert.rejects(decode(mebibytes(66), 'br'), codeIs('DECOMPRESSED_TOO_LARGE'));
+  }
+});
 
 test('no encoding gives back the body itself', () => {
   const body = chunked(original);
