@@ -20,13 +20,17 @@ from arrowport_delta.locations import Location, open_table
 from arrowport_delta.log_tail import LogTail
 
 
+_KEYS_OF_A_COMMIT = 250
+
+
 def make_table(folder: str, keys: int) -> None:
     write_deltalake(folder, pa.table({"n": [0]}))
     now = int(time.time() * 1000)
-    for version, first in enumerate(range(0, keys, 10_000), 1):
-        numbers = range(first, min(first + 10_000, keys))
-        actions = [{"txn": {"appId": f"arrowport-{n:040x}", "version": version - 1, "lastUpdated": now}} for n in numbers]
-        lines = "\n".join(map(json.dumps, [{"commitInfo": {"timestamp": now}}, *actions]))
+    for version, first in enumerate(range(0, keys, _KEYS_OF_A_COMMIT), 1):
+        names = [f"arrowport-{n:040x}" for n in range(first, min(first + _KEYS_OF_A_COMMIT, keys))]
+        info = {"timestamp": now, "arrowport.loads": [{"arrowport.app_id": name} for name in names]}
+        actions = [{"txn": {"appId": name, "version": version - 1, "lastUpdated": now}} for name in names]
+        lines = "\n".join(map(json.dumps, [{"commitInfo": info}, *actions]))
         Path(folder, "_delta_log", f"{version:020}.json").write_text(lines)
     DeltaTable(folder).create_checkpoint()
 
@@ -52,7 +56,7 @@ def main() -> None:
             tail._index.fill()
             filled = time.perf_counter() - started
             known = milliseconds(tail, [f"later-{n}" for n in range(1000)])
-            retried = milliseconds(tail, [f"arrowport-{n * 7 % count:040x}" for n in range(1, 6)])
+            retried = milliseconds(tail, [f"arrowport-{n * 7919 % count:040x}" for n in range(1, 100)])
             print(
                 f"{count} keys: new one {asked:.2f} ms by delta-rs, {known:.4f} ms when read ahead "
                 f"(which takes {filled:.2f} s once, in the background); one that is there {retried:.2f} ms",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
-from arrowport_delta.key_index import KeyIndex
+from arrowport_delta.key_index import NOT_KNOWN, NOT_THERE, KeyIndex
 from arrowport_delta.locations import Location, open_table
 from arrowport_delta.log_tail import LogTail
 
@@ -35,9 +35,19 @@ def make_table(folder: Path, count: int) -> Location:
 def test_tells_keys_that_are_not_there(tmp_path: Path) -> None:
     index = KeyIndex(make_table(tmp_path, 30_000), 2)
     assert index.fill()
-    assert all(index.may_hold(f"arrowport-{number:040x}") for number in range(30_000))
-    assert index.may_hold("behind")
-    assert not any(index.may_hold(f"arrowport-{number:040x}") for number in range(30_000, 40_000))
+    assert {index.find(f"arrowport-{number:040x}") for number in range(30_000)} == {0}
+    assert index.find("behind") == 1
+    assert {index.find(f"arrowport-{number:040x}") for number in range(30_000, 40_000)} == {NOT_THERE}
+
+
+def test_tells_the_last_action_of_a_key(tmp_path: Path) -> None:
+    location = make_table(tmp_path, 30_000)
+    key = f"arrowport-{7:040x}"
+    commit_keys(tmp_path, 3, [key])
+    index = KeyIndex(location, 3)
+    assert index.find(key) == NOT_KNOWN
+    assert index.fill()
+    assert index.find(key) == 2
 
 
 def test_small_logs_and_those_without_a_checkpoint_are_asked(tmp_path: Path) -> None:
@@ -45,14 +55,15 @@ def test_small_logs_and_those_without_a_checkpoint_are_asked(tmp_path: Path) -> 
     write_deltalake(str(tmp_path / "none"), pa.table({"n": [0]}))
     index = KeyIndex(Location(str(tmp_path / "none")), 0)
     assert not index.fill()
-    assert index.may_hold("anything")
+    assert index.find("anything") == NOT_KNOWN
 
 
 def test_a_tail_finds_the_same_keys_with_it(tmp_path: Path) -> None:
     location = make_table(tmp_path, 30_000)
     tail = LogTail(location, open_table(location))
     assert tail._index.fill()
-    for key, version in ((f"arrowport-{0:040x}", 1), ("behind", 2)):
+    # The last of them is in no commitInfo, as if only its eight bytes were in the index: the log decides.
+    for key, version in ((f"arrowport-{0:040x}", 1), ("behind", 2), (f"arrowport-{9:040x}", 1)):
         found = tail.find_replay(key, 0)
         assert found is not None
         assert found.version == version

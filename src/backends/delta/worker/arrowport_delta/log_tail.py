@@ -19,11 +19,11 @@ from urllib.parse import quote
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
-from .commits import CommitPlan, Committed, find_replay_at
+from .commits import APP_ID, CommitPlan, Committed, find_replay_at
 from .errors import WorkerError
-from .key_index import KeyIndex
+from .key_index import NOT_KNOWN, NOT_THERE, KeyIndex
 from .locations import Location
-from .log_files import commit_info, info_of, read_commit
+from .log_files import commit_info, find_commit, info_of, read_commit
 from .staging import SCRATCH_PREFIX
 from .table_state import describe_state
 
@@ -92,9 +92,11 @@ class LogTail:
         with self.lock:
             if app_id in self._keys_before:
                 return self._keys_before[app_id]
-        if not self._index.may_hold(app_id):
+        base: int | None = self._index.find(app_id)
+        if base == NOT_THERE:
             return None
-        base = self._table.transaction_version(app_id)
+        if base is None or base == NOT_KNOWN or find_commit(self._location, base, APP_ID, app_id) is None:
+            base = self._table.transaction_version(app_id)
         with self.lock:
             self._keys_before[app_id] = base
             while len(self._keys_before) > _MOST_ANSWERS:
