@@ -15,7 +15,9 @@ export function findBearerToken(authorization: readonly string[]): string | null
   if (authorization.length > 1) throw unauthenticated('Authorization was sent more than once: send one.');
   const token = value.length <= MAX_TOKEN_CHARACTERS + 16 ? BEARER.exec(value)?.[1] : undefined;
   if (token !== undefined && token.length <= MAX_TOKEN_CHARACTERS) return token;
-  throw unauthenticated('Authorization holds no bearer token: send "Bearer", a space and the token.');
+  throw unauthenticated(
+    'Authorization is not of the kind that is asked for: send "Bearer", a space and the token.',
+  );
 }
 
 /** The one error of credentials that are not good. The text must repeat nothing of them. */

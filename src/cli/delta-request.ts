@@ -5,6 +5,7 @@ import { CliFailure } from './failure.ts';
 import type { CliHost } from './host.ts';
 import {
   type ConnectionOptions,
+  describeBroken,
   openRequest,
   readAnswer,
   readConnection,
@@ -58,7 +59,7 @@ export async function postVerb(
 }
 
 /**
- * Opens an answer that is read as it comes, of a GET, or of a POST where there is a JSON document to send; errors while
+ * Opens an answer that is read as it comes, of a GET, or of a POST where there is a JSON document (its text) to send; errors while
  * it is read are the caller's to tell.
  * Throws a refused failure for an error answer, an unreachable one when none comes.
  */
@@ -68,7 +69,7 @@ export async function openAnswer(
   path: string,
   query: QueryParameters,
   accept: string,
-  document?: unknown,
+  document?: string,
 ): Promise<IncomingMessage> {
   const connection = withQuery(readConnection(options, host), query);
   const request =
@@ -76,9 +77,9 @@ export async function openAnswer(
       ? openRequest(connection, 'GET', path, { accept })
       : openRequest(connection, 'POST', path, { accept, 'content-type': 'application/json' });
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    request.once('error', (error) => reject(toUnreachable(error, connection)));
+    request.once('error', (error) => void describeBroken(error, connection).then(reject));
     request.once('response', resolve);
-    request.end(document === undefined ? undefined : JSON.stringify(document));
+    request.end(document);
   });
   const { statusCode: status = 0, headers } = response;
   if (status === 200) return response;

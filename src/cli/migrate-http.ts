@@ -10,12 +10,12 @@ import { CliFailure, type Problem } from './failure.ts';
 import type { CliHost } from './host.ts';
 import {
   type ConnectionOptions,
+  describeBroken,
   openRequest,
   readConnection,
   readJsonAnswer,
   type ServerConnection,
   toRefused,
-  toUnreachable,
 } from './server-connection.ts';
 
 /** Does one migration; `onProgress` is called often. */
@@ -57,7 +57,7 @@ function send(
   connection: ServerConnection,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    request.once('error', (error) => reject(toUnreachable(error, connection)));
+    request.once('error', (error) => void describeBroken(error, connection).then(reject));
     request.once('response', resolve);
     request.end(
       JSON.stringify({

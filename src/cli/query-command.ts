@@ -11,7 +11,7 @@ import { addConnectionOptions } from './server-connection.ts';
 
 interface QueryOptions extends DeltaOptions, RowOutputOptions {
   readonly json?: boolean;
-  readonly parameters?: unknown;
+  readonly parameters?: string;
   readonly maxRows?: number;
   readonly timeoutMs?: number;
 }
@@ -81,11 +81,9 @@ function open(
   maxRows: number | undefined,
   accept: string,
 ): Promise<IncomingMessage> {
-  const { parameters = [], timeoutMs } = options;
-  return openAnswer(options, host, '/query', { max_rows: maxRows, timeout_ms: timeoutMs }, accept, {
-    sql,
-    parameters,
-  });
+  const { parameters = '[]', timeoutMs } = options;
+  const document = `{"sql":${JSON.stringify(sql)},"parameters":${parameters}}`;
+  return openAnswer(options, host, '/query', { max_rows: maxRows, timeout_ms: timeoutMs }, accept, document);
 }
 
 /** Rows left out are told apart from the rows. */
@@ -94,10 +92,11 @@ function tellTruncated(response: IncomingMessage, host: CliHost): void {
   if (said === 'true') host.stderr.write('There are more rows: --max-rows left them out\n');
 }
 
-function readParameters(text: string): unknown {
+/** The text as it is: numbers keep their digits. */
+function readParameters(text: string): string {
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value;
+    if (typeof value === 'object' && value !== null) return text;
   } catch {
     // The same advice as for JSON that is neither.
   }

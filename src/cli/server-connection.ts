@@ -118,8 +118,7 @@ export function openRequest(
 /** Waits for the answer of a request. Throws an unreachable failure when none comes. */
 export function readAnswer(request: http.ClientRequest, connection: ServerConnection): Promise<ServerAnswer> {
   return new Promise((resolve, reject) => {
-    const fail = (error: Error) =>
-      void findEncryption(connection).then((found) => reject(found ?? toUnreachable(error, connection)));
+    const fail = (error: Error) => void describeBroken(error, connection).then(reject);
     request.once('error', fail);
     request.once('response', (response) => {
       const chunks: Buffer[] = [];
@@ -163,8 +162,14 @@ export function toRefused(problem: Problem): CliFailure {
   const message =
     problem['type'] === 'about:blank'
       ? `${problem['status']} ${problem['title']}: ${detail} Check the path in --url.`
-      : describeRefusal(String(problem['code']), String(detail));
+      : describeRefusal(String(problem['code']), `${detail}${describePosition(problem)}`);
   return new CliFailure('refused', message, { label: 'refused', problem });
+}
+
+/** Where in a statement the fault is; in a configuration, the text has it already. */
+function describePosition({ code, position }: Problem): string {
+  const isOfStatement = /^(QUERY|TABLE)_/.test(String(code)) && typeof position === 'number';
+  return isOfStatement ? ` (at character ${position})` : '';
 }
 
 /** A refusal in one line; where a token is missing or not good, with the way to give one. */
@@ -205,6 +210,11 @@ export async function findEncryption({ url }: ServerConnection): Promise<CliFail
   });
   if (!isEncrypted) return undefined;
   return new CliFailure('unreachable', `${url.origin} encrypts its connections: use https:// in --url`);
+}
+
+/** The failure of a request that got no answer; where the server encrypts and the URL does not, it says so. */
+export async function describeBroken(error: Error, connection: ServerConnection): Promise<CliFailure> {
+  return (await findEncryption(connection)) ?? toUnreachable(error, connection);
 }
 
 /** What went wrong on the way to a server, as the failure that ends the command. */

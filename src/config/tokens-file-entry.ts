@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import { Document, isScalar, isSeq, type Node, parseDocument, type YAMLMap } from 'yaml';
 import type { TokenEntry } from '../auth/config.ts';
+import { ArrowportError } from '../errors.ts';
 import { findConfigText } from './config-file.ts';
 import { checkTokens } from './tokens-file.ts';
 
@@ -39,10 +40,26 @@ export async function addTokenToFile(path: string, shownName: string, entry: Tok
     await chmod(draft, mode);
     await rename(draft, target);
   } catch (error) {
-    await rm(draft, { force: true });
-    throw error;
+    await rm(draft, { force: true }).catch(() => undefined);
+    throw describeUnwritable(error, shownName);
   }
 }
+
+/** Nobody has heard of the draft's name. */
+function describeUnwritable(error: unknown, shownName: string): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const reason = reasons[code];
+  if (reason === undefined) return error;
+  return new ArrowportError('CONFIG_INVALID', `${shownName} cannot be written: ${reason}`, { cause: error });
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such folder',
+  ENOTDIR: 'there is no such folder',
+  EACCES: 'permission denied',
+  EROFS: 'the disk is mounted read-only',
+  ENOSPC: 'the disk is full',
+};
 
 function addTo(text: string, entry: TokenEntry): string {
   const document = parseDocument(text.trim() === '' ? `${text}tokens: []\n` : text);

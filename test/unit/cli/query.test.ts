@@ -28,6 +28,8 @@ test('query answers lines, formats and files, and says what was refused', async 
   });
   const named = await run('SELECT $who AS who', '--parameters', '{"who": "me"}', '--format', 'csv');
   assert.equal(named.stdout, 'who\nme\n');
+  const numbers = await run('SELECT ? AS a, typeof(?) AS b', '--parameters', '[9007199254740993, 1.0]');
+  assert.equal(numbers.stdout, 'a\tb\n9007199254740993\tDOUBLE\n');
   const lines = await run('FROM range(2)', '--format', 'ndjson');
   assert.equal(lines.stdout, '{"range":0}\n{"range":1}\n');
   assert.equal((await run('FROM range(1)', '--output', 'lines.jsonl')).code, 0);
@@ -40,7 +42,7 @@ test('query answers lines, formats and files, and says what was refused', async 
 
   const wrong = await run('SELECT nope', '--output', 'wrong.parquet');
   assert.equal(wrong.code, 1);
-  assert.match(wrong.stderr, /^refused: QUERY_INVALID: .*nope/);
+  assert.match(wrong.stderr, /^refused: QUERY_INVALID: .*nope.* \(at character 8\)/);
   assert.equal(existsSync(join(cwd, 'wrong.parquet')), false);
   const broken = await run(
     "SELECT CASE WHEN i = 900000 THEN error('boom') ELSE i END FROM range(1000000) t(i)",

@@ -73,6 +73,13 @@ test('a file that does not check, or has the name already, is left as it is, and
   }
 });
 
+test('a file that cannot be written is named as it was given', async () => {
+  const { code, stdout, stderr } = await runCli(['token', 'create', '--file', 'no-such-folder/tokens.yaml']);
+  assert.equal(code, 1);
+  assert.equal(stdout, '');
+  assert.match(stderr, /no-such-folder\/tokens\.yaml cannot be written: there is no such folder\n$/);
+});
+
 test('a wrong option is a usage error, and makes no file', async (t) => {
   const folder = makeTempFolder(t);
   for (const args of [
