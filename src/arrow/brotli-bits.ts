@@ -6,32 +6,51 @@ export class NotFollowed extends Error {}
 
 /** The bits of a brotli stream, the lowest of each byte first. Its reads throw {@link BitsEnded}. */
 export class BitReader {
+  /** With a few zeros behind, so that every look ahead finds bytes. */
   readonly #bytes: Uint8Array;
+  readonly #end: number;
   #position = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+    this.#bytes = new Uint8Array(bytes.byteLength + 4);
+    this.#bytes.set(bytes);
+    this.#end = bytes.byteLength * 8;
   }
 
   /** A number of up to 24 bits. */
   read(count: number): number {
-    const position = this.#position;
-    if (position + count > this.#bytes.byteLength * 8) throw new BitsEnded();
-    this.#position = position + count;
-    const byte = position >>> 3;
-    const { [byte]: a = 0, [byte + 1]: b = 0, [byte + 2]: c = 0, [byte + 3]: d = 0 } = this.#bytes;
-    return ((a | (b << 8) | (c << 16) | (d << 24)) >>> (position & 7)) & (2 ** count - 1);
+    const bits = this.peek() & ((1 << count) - 1);
+    this.skip(count);
+    return bits;
+  }
+
+  /** The next 24 bits at least, zeros where there are fewer. */
+  peek(): number {
+    const bytes = this.#bytes;
+    const at = this.#position >>> 3;
+    const word =
+      (bytes[at] as number) |
+      ((bytes[at + 1] as number) << 8) |
+      ((bytes[at + 2] as number) << 16) |
+      ((bytes[at + 3] as number) << 24);
+    return word >>> (this.#position & 7);
+  }
+
+  skip(count: number): void {
+    this.#position += count;
+    if (this.#position <= this.#end) return;
+    this.#position = this.#end;
+    throw new BitsEnded();
   }
 
   /** Leaves out the rest of a byte, and so many whole ones. */
   skipBytes(count: number): void {
-    this.#position = Math.ceil(this.#position / 8) * 8 + count * 8;
-    if (this.#position > this.#bytes.byteLength * 8) throw new BitsEnded();
+    this.skip(((8 - (this.#position & 7)) & 7) + count * 8);
   }
 
   /** How many of so many whole bytes there are behind the rest of this one. */
   bytesAhead(most: number): number {
-    return Math.min(most, Math.max(0, this.#bytes.byteLength - Math.ceil(this.#position / 8)));
+    return Math.min(most, (this.#end - this.#position) >>> 3);
   }
 }
 
@@ -64,13 +83,18 @@ export class PrefixCode {
 
   read(bits: BitReader): number {
     if (this.only !== null) return this.only;
+    let ahead = bits.peek();
     let code = 0;
     let first = 0;
     let index = 0;
     for (let length = 1; length <= longestCode; length += 1) {
-      code |= bits.read(1);
-      const count = this.#counts[length] ?? 0;
-      if (code - count < first) return this.#symbols[index + code - first] ?? 0;
+      code |= ahead & 1;
+      ahead >>>= 1;
+      const count = this.#counts[length] as number;
+      if (code - count < first) {
+        bits.skip(length);
+        return this.#symbols[index + code - first] ?? 0;
+      }
       index += count;
       first = (first + count) << 1;
       code <<= 1;

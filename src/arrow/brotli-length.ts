@@ -9,14 +9,15 @@ export interface FollowedStream {
   readonly isWhole: boolean;
 }
 
-/** What is followed at most: of more, a decoder makes output faster than its commands are read here. */
-const mostInputBytes = 8 * 1024;
+/** What is followed at most: of more input, commands and blocks, a decoder makes output faster than they are read here. */
+const mostInputBytes = 64 * 1024;
 const mostCommands = 20_000;
+const mostBlocks = 100;
 
 /**
  * Follows the start of a brotli stream by what its commands say that they insert and copy, without making a byte of
  * output: what unfolds to thousands of times its size is few commands. Stops beyond `most` bytes, where the value of a
- * literal decides how the next one is coded, at what is no brotli, and after `inputBytes` or many commands.
+ * literal decides how the next one is coded, at what is no brotli, and after `inputBytes`, many commands or blocks.
  * @see https://www.rfc-editor.org/rfc/rfc7932
  */
 export function followBrotli(
@@ -249,6 +250,7 @@ class StreamFollower {
   readonly #most: number;
   #window = 0;
   #commands = 0;
+  #blocks = 0;
   /** The last four distances, the newest first. */
   #recent = [4, 11, 15, 16];
 
@@ -280,6 +282,8 @@ class StreamFollower {
       bits.skipBytes(length);
       return;
     }
+    this.#blocks += 1;
+    if (this.#blocks > mostBlocks) throw new NotFollowed();
     const codes = new BlockCodes(bits);
     const end = this.bytes + length;
     while (this.bytes < end && this.bytes <= this.#most) this.#followCommand(codes, end);
