@@ -12,7 +12,7 @@ from deltalake import CommitProperties
 from .commits import NO_HOOKS
 from .locations import CachedTable, open_table
 from .logs import log, redact
-from .parquet import without_rounded_statistics, writer_properties
+from .packed_files import replacing_properties
 from .requests import Arguments
 
 _SMALL_SHARE = 4
@@ -120,7 +120,7 @@ def _compact(cached: CachedTable, care: Aftercare) -> None:
     if small < care.compact_min_files or configuration.get("delta.appendOnly") == "true":
         return
     commit = CommitProperties(max_commit_retries=15)
-    writer = without_rounded_statistics(writer_properties(care.compression), table.schema())
+    writer = replacing_properties(cached.location, table, care.compression)
     # Z-order writes every file anew: worth it when the small ones are a good part of the table.
     if care.z_order_by and sum(small_sizes) * _WORTH_ALL >= sum(sizes):
         table.optimize.z_order(

@@ -12,8 +12,8 @@ from .commits import NO_HOOKS, CommitPlan, commit_with_retries
 from .errors import WorkerError, classify
 from .expressions import check_condition, classify_expression
 from .merges import quoted
-from .parquet import without_rounded_statistics, writer_properties
-from .requests import Arguments, Context
+from .packed_files import replacing_properties
+from .requests import Context
 
 
 def delete(context: Context) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def delete(context: Context) -> dict[str, Any]:
         check_condition(table, "predicate", predicate)
         return table.delete(
             predicate=predicate,
-            writer_properties=writer_for(table, context.args),
+            writer_properties=writer_for(context, table),
             commit_properties=properties,
             post_commithook_properties=NO_HOOKS,
         )
@@ -49,7 +49,7 @@ def update(context: Context) -> dict[str, Any]:
         return table.update(
             updates={quoted(name): expression for name, expression in updates.items()},
             predicate=predicate,
-            writer_properties=writer_for(table, context.args),
+            writer_properties=writer_for(context, table),
             commit_properties=properties,
             post_commithook_properties=NO_HOOKS,
         )
@@ -90,6 +90,6 @@ def change(context: Context, run: Any, blame: Callable[[BaseException], WorkerEr
     return {"version": committed.version, "changed": committed.changed, "metrics": metrics}
 
 
-def writer_for(table: DeltaTable, args: Arguments) -> WriterProperties:
+def writer_for(context: Context, table: DeltaTable) -> WriterProperties:
     """How files that take the place of a table's own are written."""
-    return without_rounded_statistics(writer_properties(args.find_text("compression") or "snappy"), table.schema())
+    return replacing_properties(context.location, table, context.args.find_text("compression") or "snappy")

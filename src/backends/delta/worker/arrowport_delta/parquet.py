@@ -39,11 +39,12 @@ def writer_properties(compression: str) -> WriterProperties:
 def with_packed(properties: WriterProperties, schema: Schema, names: Iterable[str]) -> WriterProperties:
     """The same with the values of these columns as packed differences, where the table has integers in them."""
     integers = {field.name for field in schema.fields if _is_integer(str(getattr(field.type, "type", "")))}
-    columns = {name: ColumnProperties(encoding="DELTA_BINARY_PACKED") for name in names if name in integers}
-    if not columns:
-        return properties
+    own = dict(properties.column_properties or {})
+    for name in integers.intersection(names):
+        own[name] = copy.copy(own.get(name) or ColumnProperties())
+        own[name].encoding = "DELTA_BINARY_PACKED"
     changed = copy.copy(properties)
-    changed.column_properties = {**(properties.column_properties or {}), **columns}
+    changed.column_properties = own
     return changed
 
 

@@ -90,7 +90,7 @@ def optimize(context: Context) -> dict[str, Any]:
         return latest.optimize.compact(
             partition_filters=partition or None,
             target_size=args.find_int("target_size"),
-            writer_properties=writer_for(latest, args),
+            writer_properties=writer_for(context, latest),
             commit_properties=_commit_properties(context),
             post_commithook_properties=NO_HOOKS,
         )
@@ -120,7 +120,7 @@ def z_order(context: Context) -> dict[str, Any]:
         return latest.optimize.z_order(
             columns,
             target_size=args.find_int("target_size"),
-            writer_properties=writer_for(latest, args),
+            writer_properties=writer_for(context, latest),
             commit_properties=_commit_properties(context),
             post_commithook_properties=NO_HOOKS,
         )
