@@ -10,6 +10,7 @@ import type {
 } from '../core/query.ts';
 import { toArrowportError } from '../errors.ts';
 import { readStatementSubject } from './changed-table.ts';
+import { passCatalog, wrapSession, wrapStatement } from './wrapped-queries.ts';
 
 /** How a change that has been made, or has failed, comes into the trail. */
 type Tell = (event: AuditEvent) => void;
@@ -24,7 +25,7 @@ export function auditQueries(engine: QueryEngine, trail: AuditTrail): QueryEngin
     ...auditRunner(engine, trail, () => tell),
     exportParquet: (sql, parameters, context) => engine.exportParquet(sql, parameters, context),
     splitRead: (sql, partBytes, context) => engine.splitRead(sql, partBytes, context),
-    openSession: async () => auditSession(await engine.openSession(), trail),
+    openSession: async (caller) => auditSession(await engine.openSession(caller), trail),
     setDraining: () => engine.setDraining(),
     close: () => engine.close(),
   };
@@ -39,9 +40,8 @@ function auditSession(session: QuerySession, trail: AuditTrail): QuerySession {
     for (const event of pending) trail.record({ ...event, ...outcome(event) });
     pending = [];
   };
-  return {
+  return wrapSession(session, {
     ...auditRunner(session, trail, () => (session.isInTransaction ? keep : tell)),
-    begin: () => session.begin(),
     async commit() {
       try {
         await session.commit();
@@ -56,14 +56,7 @@ function auditSession(session: QuerySession, trail: AuditTrail): QuerySession {
       pending = [];
       await session.rollback();
     },
-    get isInTransaction() {
-      return session.isInTransaction;
-    },
-    setOption: (name, value) => session.setOption(name, value),
-    options: () => session.options(),
-    beginLoad: (request) => session.beginLoad(request),
-    close: () => session.close(),
-  };
+  });
 }
 
 function auditRunner(runner: QueryRunner, trail: AuditTrail, tell: () => Tell): QueryRunner {
@@ -91,13 +84,7 @@ function auditRunner(runner: QueryRunner, trail: AuditTrail, tell: () => Tell): 
 
   const audited = (statement: PreparedQuery): PreparedQuery => {
     if (statement.kind === 'query') return statement;
-    return {
-      sql: statement.sql,
-      kind: statement.kind,
-      returnsRows: statement.returnsRows,
-      parameterSchema: statement.parameterSchema,
-      resultSchema: statement.resultSchema,
-      describe: (parameters) => statement.describe(parameters),
+    return wrapStatement(statement, {
       execute: (parameters, context) =>
         change(statement.sql, context, () => statement.execute(parameters, context), uncounted),
       executeUpdate: (parameters, context) =>
@@ -107,8 +94,7 @@ function auditRunner(runner: QueryRunner, trail: AuditTrail, tell: () => Tell): 
           () => statement.executeUpdate(parameters, context),
           (rows) => rows,
         ),
-      close: () => statement.close(),
-    };
+    });
   };
 
   const prepare = async (sql: string, context: QueryContext) => audited(await runner.prepare(sql, context));
@@ -135,11 +121,7 @@ function auditRunner(runner: QueryRunner, trail: AuditTrail, tell: () => Tell): 
         await statement.close();
       }
     },
-    listTables: (context) => runner.listTables(context),
-    listSchemas: (context) => runner.listSchemas(context),
-    listKeys: (context) => runner.listKeys(context),
-    listColumns: (table, context) => runner.listColumns(table, context),
-    describeTable: (table, context) => runner.describeTable(table, context),
+    ...passCatalog(runner),
   };
 }
 

@@ -1,15 +1,9 @@
 import type { ArrayData } from '../core/array-data.ts';
 import type { Transport } from '../core/ingest.ts';
-import type {
-  ArrowBatch,
-  PreparedQuery,
-  QueryEngine,
-  QueryResult,
-  QueryRunner,
-  QuerySession,
-} from '../core/query.ts';
+import type { ArrowBatch, PreparedQuery, QueryEngine, QueryResult, QueryRunner } from '../core/query.ts';
 import { toArrowportError } from '../errors.ts';
 import { type Metrics, type QueryOutcome, queryOutcomes } from '../telemetry/metrics.ts';
+import { passCatalog, wrapSession, wrapStatement } from './wrapped-queries.ts';
 
 /** Counts the statements that come through one door. The engine stays whoever made it's to close. */
 export function meterQueries(engine: QueryEngine, metrics: Metrics, transport: Transport): QueryEngine {
@@ -22,49 +16,26 @@ export function meterQueries(engine: QueryEngine, metrics: Metrics, transport: T
         ({ byteLength }) => meter.count(0, byteLength),
       ),
     splitRead: (sql, partBytes, context) => engine.splitRead(sql, partBytes, context),
-    openSession: async () => meterSession(await engine.openSession(), meter),
+    openSession: async (caller) => {
+      const session = await engine.openSession(caller);
+      return wrapSession(session, meterRunner(session, meter));
+    },
     setDraining: () => engine.setDraining(),
     close: () => engine.close(),
   };
 }
 
-function meterSession(session: QuerySession, meter: QueryMeter): QuerySession {
-  return {
-    ...meterRunner(session, meter),
-    begin: () => session.begin(),
-    commit: () => session.commit(),
-    rollback: () => session.rollback(),
-    get isInTransaction() {
-      return session.isInTransaction;
-    },
-    setOption: (name, value) => session.setOption(name, value),
-    options: () => session.options(),
-    beginLoad: (request) => session.beginLoad(request),
-    close: () => session.close(),
-  };
-}
-
 function meterRunner(runner: QueryRunner, meter: QueryMeter): QueryRunner {
-  const metered = (statement: PreparedQuery): PreparedQuery => ({
-    sql: statement.sql,
-    kind: statement.kind,
-    returnsRows: statement.returnsRows,
-    parameterSchema: statement.parameterSchema,
-    resultSchema: statement.resultSchema,
-    describe: (parameters) => statement.describe(parameters),
-    execute: (parameters, context) => meter.stream(() => statement.execute(parameters, context)),
-    executeUpdate: (parameters, context) => meter.call(() => statement.executeUpdate(parameters, context)),
-    close: () => statement.close(),
-  });
+  const metered = (statement: PreparedQuery): PreparedQuery =>
+    wrapStatement(statement, {
+      execute: (parameters, context) => meter.stream(() => statement.execute(parameters, context)),
+      executeUpdate: (parameters, context) => meter.call(() => statement.executeUpdate(parameters, context)),
+    });
   return {
     prepare: async (sql, context) => metered(await runner.prepare(sql, context)),
     run: (sql, parameters, context) => meter.stream(() => runner.run(sql, parameters, context)),
     runUpdate: (sql, parameters, context) => meter.call(() => runner.runUpdate(sql, parameters, context)),
-    listTables: (context) => runner.listTables(context),
-    listSchemas: (context) => runner.listSchemas(context),
-    listKeys: (context) => runner.listKeys(context),
-    listColumns: (table, context) => runner.listColumns(table, context),
-    describeTable: (table, context) => runner.describeTable(table, context),
+    ...passCatalog(runner),
   };
 }
 
