@@ -39,6 +39,14 @@ def test_every_error_has_a_kind(error: Exception, kind: str) -> None:
     assert found is error or str(error) not in str(found)
 
 
+def test_features_that_are_in_the_way_are_named() -> None:
+    text = "External error: Column mapping is not supported for read operation 'CHANGE DATA FEED scans' yet"
+    assert str(classify(Exception(text))) == "delta-rs cannot do this to a table with columnMapping."
+    text = "Unsupported table features required: [RowTracking, DomainMetadata, Unheard]"
+    assert "rowTracking, domainMetadata." in str(classify(Exception(text)))
+    assert "such features" in str(classify(Exception("Unsupported table features required: [Unheard]")))
+
+
 def test_secrets_are_taken_out_of_texts() -> None:
     remember_secrets({"aws_secret_access_key": "very-secret-value", "region": "eu-central-1"})
     text = redact("url https://me:pass@host/x?X-Amz-Signature=abc very-secret-value in eu-central-1")

@@ -51,7 +51,8 @@ const kindTable: Record<WorkerErrorKind, KindRow> = {
   predicate: { code: 'OPTION_INVALID', message: null },
   storage_unavailable: {
     code: 'BACKEND_UNAVAILABLE',
-    message: "The Delta table's storage does not answer; nothing was written.",
+    message:
+      "The Delta table's storage does not answer; nothing was written. If it goes on, check endpoint and network of delta_config.storage_options.",
     retryAfterMs: 2000,
   },
   no_bucket: {
@@ -62,7 +63,8 @@ const kindTable: Record<WorkerErrorKind, KindRow> = {
   },
   auth: {
     code: 'BACKEND_UNAVAILABLE',
-    message: "The Delta table's storage refuses the configured credentials; nothing was written.",
+    message:
+      "The Delta table's storage refuses the configured credentials; nothing was written. Check those in delta_config.storage_options.",
     retryAfterMs: 30_000,
   },
   io_full: {

@@ -52,6 +52,22 @@ MESSAGES = {
 _INVALID = frozenset(("no_feed", "append_only", "ambiguous", "unsupported"))
 """What the parent need not tell apart from other requests that cannot be carried out."""
 
+_FEATURE_NAMES = (
+    "columnMapping",
+    "rowTracking",
+    "clustering",
+    "typeWidening",
+    "allowColumnDefaults",
+    "inCommitTimestamp",
+    "identityColumns",
+    "icebergCompatV1",
+    "icebergCompatV2",
+    "variantType",
+    "domainMetadata",
+    "collations",
+)
+_FEATURES = re.compile("|".join(re.sub("(?=[A-Z])", "[ _-]?", name) for name in _FEATURE_NAMES), re.IGNORECASE)
+
 # The first pattern that is found in the lower-cased text decides.
 _PATTERNS: tuple[tuple[str, str], ...] = (
     ("append_only", r"table is append-only"),
@@ -59,7 +75,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("type", r"file name too long|os error 36\b"),
     (
         "unsupported",
-        r"not supported for write operation|on column-mapped tables|not yet supported by the deltalake|"
+        r"not supported for (write|read) operation|on column-mapped tables|not yet supported by the deltalake|"
         r"unsupported (reader|writer) feature|unsupported table features|minimum (reader|writer) version",
     ),
     ("constraint", r"unmasked nulls for non-nullable"),
@@ -122,7 +138,16 @@ def classify(error: BaseException) -> WorkerError:
     if isinstance(error, WorkerError):
         return error
     kind = _kind_of(error)
+    if kind == "unsupported":
+        return WorkerError("invalid", _name_features(str(error)))
     return WorkerError("invalid" if kind in _INVALID else kind, MESSAGES[kind])
+
+
+def _name_features(text: str) -> str:
+    """Say which features of the table are in the way, where the engine names them."""
+    found = {re.sub(r"[ _-]", "", name).lower() for name in _FEATURES.findall(text)}
+    names = [name for name in _FEATURE_NAMES if name.lower() in found]
+    return f"delta-rs cannot do this to a table with {', '.join(names)}." if names else MESSAGES["unsupported"]
 
 
 def _kind_of(error: BaseException) -> str:
