@@ -49,7 +49,7 @@ export function createQuerySide(options: QuerySideOptions): QueryEngine {
     listKeys: async (context) => (await open()).listKeys(context),
     listColumns: async (table, context) => (await open()).listColumns(table, context),
     describeTable: async (table, context) => (await open()).describeTable(table, context),
-    openSession: async () => (await open()).openSession(),
+    openSession: async (caller) => (await open()).openSession(caller),
     setDraining() {
       draining = true;
       void made?.then((engine) => engine.setDraining()).catch(() => undefined);

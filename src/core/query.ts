@@ -203,8 +203,11 @@ export interface QueryEngine extends QueryRunner {
    * rows of one table, the table's rows may change, or it has too few bytes for two. Throws what `prepare` throws.
    */
   splitRead(sql: string, partBytes: number, context: QueryContext): Promise<readonly ReadPart[]>;
-  /** Opens a session; the caller closes it. Throws OVERLOADED past the limit of sessions. */
-  openSession(): Promise<QuerySession>;
+  /**
+   * Opens a session, which its opener closes. Throws OVERLOADED past the limit of sessions; the last of them are not for
+   * the `caller` (its name) who has most of them.
+   */
+  openSession(caller: string): Promise<QuerySession>;
   /** Takes no new statements; running ones go on. */
   setDraining(): void;
   /** Interrupts what runs and closes every session. */

@@ -128,7 +128,7 @@ class Sessions implements ClientSessions {
   async open(call: FlightCall): Promise<QuerySession> {
     const found = this.#findSession(call);
     if (found !== null) return found.query;
-    const query = await this.#engine.openSession();
+    const query = await this.#engine.openSession(call.caller.name);
     const caller = call.caller.name;
     let id: string;
     try {
@@ -153,7 +153,7 @@ class Sessions implements ClientSessions {
   async begin(call: FlightCall): Promise<Uint8Array> {
     const current = this.current(call);
     const ownsSession = current === null || current.isInTransaction;
-    const session = ownsSession ? await this.#engine.openSession() : current;
+    const session = ownsSession ? await this.#engine.openSession(call.caller.name) : current;
     try {
       await session.begin();
       let tied = () => {};

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { mustLeaveRoom } from '../../core/fair-share.ts';
 import { ArrowportError } from '../../errors.ts';
 
 /** Things that clients name by handles: random, so that nobody can guess another's; bound to their callers. */
 export interface HandleTable<T> {
-  /** Keeps a value; returns its handle. Throws OVERLOADED where too many are kept. */
+  /** Keeps a value; returns its handle. Throws OVERLOADED where too many are kept, a little earlier for who has most of them. */
   add(value: T, caller: string): Uint8Array;
   /** Finds a value and puts its end by idleness off. Throws HANDLE_NOT_FOUND, also for another caller's. */
   find(handle: Uint8Array, caller: string): T;
@@ -40,8 +41,16 @@ const LONGEST_SWEEP_MS = 30_000;
 /** Makes a table of handles. */
 export function createHandleTable<T>(options: HandleTableOptions<T>): HandleTable<T> {
   const kept = new Map<string, Kept<T>>();
+  /** How many each caller has. */
+  const owners = new Map<string, number>();
+  const remove = (key: string, { caller }: Kept<T>) => {
+    if (!kept.delete(key)) return;
+    const left = (owners.get(caller) ?? 1) - 1;
+    if (left > 0) owners.set(caller, left);
+    else owners.delete(caller);
+  };
   const drop = async (key: string, entry: Kept<T>) => {
-    kept.delete(key);
+    remove(key, entry);
     await options.close(entry.value).catch(() => undefined);
   };
   const sweep = () => {
@@ -69,7 +78,8 @@ export function createHandleTable<T>(options: HandleTableOptions<T>): HandleTabl
 
   return {
     add(value, caller) {
-      if (kept.size >= options.maxHandles) {
+      const { maxHandles } = options;
+      if (kept.size >= maxHandles || mustLeaveRoom(owners.get(caller) ?? 0, kept.size, maxHandles)) {
         throw new ArrowportError(
           'OVERLOADED',
           `There are ${kept.size} open ${options.what}s, which is the most.`,
@@ -80,12 +90,13 @@ export function createHandleTable<T>(options: HandleTableOptions<T>): HandleTabl
       }
       const handle = randomBytes(HANDLE_BYTES);
       kept.set(handle.toString('hex'), { value, caller, usedAt: Date.now() });
+      owners.set(caller, (owners.get(caller) ?? 0) + 1);
       return handle;
     },
     find: (handle, caller) => lookUp(handle, caller).entry.value,
     take(handle, caller) {
       const { key, entry } = lookUp(handle, caller);
-      kept.delete(key);
+      remove(key, entry);
       return entry.value;
     },
     get size() {

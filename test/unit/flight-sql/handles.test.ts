@@ -34,6 +34,23 @@ test('a handle finds its value for its caller, until it is taken, idle or one to
   assert.equal(table.size, 0);
 });
 
+test('who has most of the handles leaves the last of them to others', async () => {
+  const table = createHandleTable<number>({
+    what: 'thing',
+    maxHandles: 8,
+    idleMs: 600_000,
+    close: async () => undefined,
+  });
+  const handles = [0, 1, 2, 3, 4, 5].map((value) => table.add(value, 'ann'));
+  assert.throws(() => table.add(6, 'ann'), { code: 'OVERLOADED' });
+  table.add(6, 'bob');
+  table.add(7, 'bob');
+  assert.throws(() => table.add(8, 'bob'), { code: 'OVERLOADED' });
+  for (const handle of handles.slice(0, 3)) table.take(handle, 'ann');
+  table.add(8, 'ann');
+  await table.close();
+});
+
 test('each binding has a handle of its own; the plain handle stands for the latest', async () => {
   const statements = createPreparedStatements();
   let isClosed = false;

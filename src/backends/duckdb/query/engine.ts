@@ -1,3 +1,4 @@
+import { mustLeaveRoom } from '../../../core/fair-share.ts';
 import type {
   CatalogColumn,
   CatalogName,
@@ -48,7 +49,8 @@ class DuckDbQueryEngine implements QueryEngine {
   readonly #parts: EngineParts;
   readonly #connections: QueryConnections;
   readonly #runner: StatementRunner;
-  readonly #sessions = new Set<DuckDbSession>();
+  /** With the names of those who opened them. */
+  readonly #sessions = new Map<DuckDbSession, string>();
   readonly #leases = new Set<Lease>();
   readonly #running = new Set<RunGuard>();
   #draining = false;
@@ -68,7 +70,7 @@ class DuckDbQueryEngine implements QueryEngine {
     this.#runner = new StatementRunner(this.#parts, () => this.#lease());
     host.onClose(async (inUse) => {
       // A session that keeps nothing in the database goes on in the next one.
-      if (inUse) await this.#letGo([...this.#sessions].filter((session) => session.holdsDatabase));
+      if (inUse) await this.#letGo([...this.#sessions.keys()].filter((session) => session.holdsDatabase));
       else this.#connections.closeIdle();
     });
   }
@@ -113,9 +115,12 @@ class DuckDbQueryEngine implements QueryEngine {
     return this.#runner.describeTable(table, context);
   }
 
-  async openSession(): Promise<QuerySession> {
+  async openSession(caller: string): Promise<QuerySession> {
     this.#refuseDraining();
-    if (this.#sessions.size >= this.#parts.settings().max_sessions) {
+    const all = this.#parts.settings().max_sessions;
+    const own = [...this.#sessions.values()].filter((name) => name === caller).length;
+    const held = this.#sessions.size;
+    if (held >= all || mustLeaveRoom(own, held, all)) {
       throw new ArrowportError('OVERLOADED', 'As many sessions are open as may be (query.max_sessions).', {
         details: { limit: 'query.max_sessions', retryAfterMs: 5000 },
       });
@@ -126,7 +131,7 @@ class DuckDbQueryEngine implements QueryEngine {
       lease: () => this.#lease(),
       closed: () => this.#sessions.delete(session),
     });
-    this.#sessions.add(session);
+    this.#sessions.set(session, caller);
     return session;
   }
 
@@ -136,7 +141,7 @@ class DuckDbQueryEngine implements QueryEngine {
 
   async close(): Promise<void> {
     this.#draining = true;
-    await this.#letGo([...this.#sessions]);
+    await this.#letGo([...this.#sessions.keys()]);
   }
 
   #refuseDraining(): void {
