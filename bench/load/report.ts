@@ -97,7 +97,7 @@ ${renderTable(delta)}
 - Every load is into a new table, snappy, with the same delta-rs for the server's worker and for the peer, after three loads of the
   same size into another table. The peer is \`bench/peers/write_deltalake.py\`: \`write_deltalake\` from the same IPC stream in its memory.
 - The peer of a zstd row reads the same zstd stream, and so do the HTTP client and the second Flight client
-  (\`bench/peers/resend-flight.ts\`, gRPC's client for Node), which send its messages as they are. pyarrow's Flight client cannot: it
+  (\`bench/peers/resend-flight.ts\`, which writes gRPC's frames itself), which send its messages as they are. pyarrow's Flight client cannot: it
   compresses while it sends, within the clock and on the same cores, which the peer does not do.
 - The HTTP client sends the stream whole, with its length. After each load the table is read and its rows are counted and summed;
   Arrowport's must be in the order in which they were sent. The memory is that of the server without its worker.
