@@ -81,6 +81,12 @@ export class Checkpoints {
     return this.#running;
   }
 
+  /** Folds all that is committed by now into the file, where that can be done. Never throws: what fails is told as ever. */
+  async fold(): Promise<void> {
+    await this.#running?.catch(() => undefined);
+    await this.run().catch(this.#onFailure);
+  }
+
   /** No further ones begin; resolves when the last has ended. */
   async close(): Promise<void> {
     this.#closed = true;

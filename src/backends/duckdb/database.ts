@@ -4,12 +4,11 @@ import { basename, extname, join, resolve } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ArrowportError } from '../../errors.ts';
 import { Checkpoints } from './checkpoints.ts';
-import { isOutOfMemory } from './errors.ts';
 import { quoteIdentifier, quoteText } from './identifier.ts';
 import { mendInterruptedCheckpoint } from './interrupted-checkpoint.ts';
 import { restingBytes, shareOfMemory } from './memory-governor.ts';
 import { boundHeaps } from './native/allocators.ts';
-import { openFailure, refuseForeignLog } from './open-failure.ts';
+import { isShortOfMemory, openFailure, refuseForeignLog } from './open-failure.ts';
 
 /** Settings of the embedded database, as the configuration has them. */
 export interface DatabaseOptions {
@@ -244,7 +243,7 @@ async function attach(
   const sql = `ATTACH ${quoteText(path)} AS ${quoteIdentifier(catalog)}`;
   try {
     await connection.run(sql).catch(async (thrown: unknown) => {
-      if (!isOutOfMemory(thrown)) throw thrown;
+      if (!isShortOfMemory(thrown)) throw thrown;
       await attachWithMoreMemory(connection, sql, catalog);
     });
   } catch (cause) {

@@ -9,6 +9,8 @@ import type { TableEntry, TableHold } from './table-catalog.ts';
 /** How long a load that changes a table's columns waits for other loads of the table to end. */
 const changePatienceMs = 60_000;
 const stage = 'temp.main.arrow_stage';
+/** Rows that DuckDB writes into the file before they are committed, so that its log only says where they are. */
+const rowGroupRows = 122_880;
 
 /**
  * Where a load's rows go, in one transaction. They go straight into the table, beside other loads; or, where the load
@@ -62,10 +64,13 @@ export class LoadTarget {
     if (facts !== null) await this.#recordKey(facts);
     const { memory } = this.#context;
     await (memory === null ? this.#commit() : memory.commit(this, this.#rows, () => this.#commit()));
-    this.#context.checkpoints?.noteCommit();
-    if (this.#staged) this.#entry.columns = null;
     this.#inTransaction = false;
     this.#committed = true;
+    if (this.#staged) this.#entry.columns = null;
+    const { checkpoints } = this.#context;
+    // DuckDB 1.5.5 reads such a commit back from its log without the keys of its rows (duckdb#24744).
+    if (this.#replaces && this.#rows >= rowGroupRows) await checkpoints?.fold();
+    else checkpoints?.noteCommit();
     return this.#rows;
   }
 

@@ -4,6 +4,8 @@ import { ArrowportError } from '../../errors.ts';
 /** What every write-ahead log begins with: its first entry is the log's own version. */
 const logStart = Buffer.from([0x64, 0x00, 0x62]);
 
+const shortOfMemory = /Out of Memory|(could not|failed to) (allocate|pin|offload)/i;
+
 const reasons: readonly { readonly pattern: RegExp; readonly text: string }[] = [
   {
     pattern: /Could not set lock|Conflicting lock|already (open|attached)/i,
@@ -34,7 +36,7 @@ const reasons: readonly { readonly pattern: RegExp; readonly text: string }[] = 
     text: 'this is a folder; give the path of a file.',
   },
   {
-    pattern: /Out of Memory|(could not|failed to) (allocate|pin|offload)/i,
+    pattern: shortOfMemory,
     text: 'reading its write-ahead log takes more memory than DuckDB may use; raise duckdb.memory_limit. Nothing of it is lost.',
   },
   {
@@ -46,6 +48,11 @@ const reasons: readonly { readonly pattern: RegExp; readonly text: string }[] = 
     text: 'the file is damaged; restore it from a backup, or give another db_path.',
   },
 ];
+
+/** Whether DuckDB found too little memory to open the file. */
+export function isShortOfMemory(thrown: unknown): boolean {
+  return thrown instanceof Error && shortOfMemory.test(thrown.message);
+}
 
 /** Why DuckDB could not open the file, and what to do: one line for people. DuckDB's own text stays in the cause. */
 export function openFailure(path: string, cause: unknown): ArrowportError {
