@@ -7,42 +7,18 @@ import { type TestContext, test } from 'node:test';
 import { getJson, post, queryFile } from '../integration/producers.ts';
 import { arrowBytes } from '../support/arrow.ts';
 import { runPythonJson, skipWithoutPython, testPython } from '../support/python.ts';
-import { repositoryRoot } from '../support/repository.ts';
+import { runRefusedStart } from '../support/refused-start.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 import { mountSmallDisk, skipWithoutSmallDisk } from './small-disk.ts';
 
 const needsPython = { skip: skipWithoutPython };
-const startPatienceMs = 60_000;
 
-/** Starts the product on a file that it must refuse; answers the line it says and its exit code. */
-async function refusedStart(dbPath: string): Promise<{ line: string; code: number | null }> {
-  const main = join(repositoryRoot, 'src', 'main.ts');
-  const child = spawn(process.execPath, [
-    main,
-    'serve',
-    '--host',
-    '127.0.0.1',
-    '--port',
-    '0',
-    '--db',
-    dbPath,
-  ]);
-  let text = '';
-  for (const output of [child.stdout, child.stderr])
-    output.setEncoding('utf8').on('data', (part: string) => {
-      text += part;
-    });
-  const timer = setTimeout(() => child.kill('SIGKILL'), startPatienceMs);
-  const [code] = (await once(child, 'close')) as [number | null];
-  clearTimeout(timer);
-  return { line: text.trim(), code };
-}
-
-async function assertRefused(dbPath: string, says: RegExp): Promise<void> {
-  const { line, code } = await refusedStart(dbPath);
-  assert.match(line, says);
-  assert.equal(line.split('\n').length, 1, line);
+/** Starts the product on a file that it must refuse in one line. */
+async function assertRefused(t: TestContext, dbPath: string, says: RegExp): Promise<void> {
+  const { code, text } = await runRefusedStart(t, makeTempFolder(t), ['--host', '127.0.0.1', '--db', dbPath]);
+  assert.match(text, says);
+  assert.equal(text.split('\n').length, 1, text);
   assert.equal(code, 1);
 }
 
@@ -80,20 +56,23 @@ print("{}")`,
     overwritten.fill(0xff, 4096, 4160);
     overwritten.fill(0xff, 8192, 8256);
     await assertRefused(
+      t,
       write('letter.duckdb', Buffer.from('Dear Sir or Madam, '.repeat(500))),
       /is not a DuckDB database/,
     );
     await assertRefused(
+      t,
       write('cut.duckdb', bytes.subarray(0, 300_000)),
       /cut\.duckdb: the file is damaged; restore it/,
     );
     await assertRefused(
+      t,
       write('overwritten.duckdb', overwritten),
       /overwritten\.duckdb: the file is damaged.*\(.*checksum \d+.*\)$/,
     );
     mkdirSync(join(folder, 'folder.duckdb'));
-    await assertRefused(join(folder, 'folder.duckdb'), /this is a folder/);
-    await assertRefused(join(folder, 'none', 'x.duckdb'), /its folder does not exist; create it/);
+    await assertRefused(t, join(folder, 'folder.duckdb'), /this is a folder/);
+    await assertRefused(t, join(folder, 'none', 'x.duckdb'), /its folder does not exist; create it/);
   },
 );
 
@@ -108,7 +87,7 @@ test(
     overwritten.fill(0xff, bytes.length >> 1, (bytes.length >> 1) + 40);
     for (const damaged of [overwritten, Buffer.from('no log'.repeat(200))]) {
       writeFileSync(log, damaged);
-      await assertRefused(server.dbPath, /write-ahead log.*is damaged; restore/);
+      await assertRefused(t, server.dbPath, /write-ahead log.*is damaged; restore/);
       assert.deepEqual(readFileSync(log), damaged, 'nothing of it is lost by the refusal');
     }
     // As it would be when the machine stopped while a third load was written: what was acknowledged is there.
@@ -131,7 +110,7 @@ test(
     ]);
     t.after(() => void other.kill('SIGKILL'));
     await once(other.stdout, 'data');
-    await assertRefused(server.dbPath, /another process has the database open; stop it/);
+    await assertRefused(t, server.dbPath, /another process has the database open; stop it/);
     other.stdin.end();
     await once(other, 'exit');
     await server.restart();
@@ -149,6 +128,7 @@ test('a disk that cannot be written refuses a start, and takes it once it can', 
   assert.equal(await server.stop(), 0);
   disk.setWritable(false);
   await assertRefused(
+    t,
     server.dbPath,
     /cannot be written; check its owner, its mode and how the disk is mounted/,
   );

@@ -9,6 +9,7 @@ import { readCpuMs } from '../pressure/memory-watch.ts';
 import { arrowBytes } from '../support/arrow.ts';
 import { waitFor } from '../support/patience.ts';
 import { skipWithoutPython } from '../support/python.ts';
+import { type RefusedStart, runRefusedStart } from '../support/refused-start.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { startServer } from '../support/server.ts';
 import { type CleanupOwner, makeTempFolder } from '../support/temp-folder.ts';
@@ -16,19 +17,11 @@ import { getJson, ingest, runFlight } from './producers.ts';
 
 const needsPython = { skip: skipWithoutPython };
 
-/** Runs `serve` that is expected to end by itself. */
-async function serveInVain(owner: CleanupOwner, config: string): Promise<{ code: number; text: string }> {
+/** Runs `serve` with a configuration that it must refuse. */
+function serveInVain(owner: CleanupOwner, config: string): Promise<RefusedStart> {
   const folder = makeTempFolder(owner);
   writeFileSync(join(folder, 'arrowport.yaml'), config);
-  const main = join(repositoryRoot, 'src', 'main.ts');
-  const child = spawn(process.execPath, [main, 'serve', '--port', '0'], { cwd: folder, stdio: 'pipe' });
-  owner.after(() => {
-    child.kill('SIGKILL');
-  });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (text += part));
-  const [code] = (await once(child, 'close')) as [number];
-  return { code, text };
+  return runRefusedStart(owner, folder);
 }
 
 /** Milliseconds of CPU time that Node takes to run a line. */

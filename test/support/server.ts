@@ -60,7 +60,12 @@ interface Running {
 
 /** Starts the product as users do, waits until `/health/ready` answers 200; ended and deleted with `owner`. */
 export async function startServer(owner: CleanupOwner, options: TestServerOptions = {}): Promise<TestServer> {
-  const folder = makeTempFolder(owner);
+  // Its folder goes once it has ended.
+  const cleanups: (() => void | Promise<void>)[] = [];
+  const folder = makeTempFolder({ after: (cleanup) => void cleanups.push(cleanup) });
+  owner.after(async () => {
+    for (const cleanup of cleanups.reverse()) await cleanup();
+  });
   const configPath = join(folder, 'arrowport.yaml');
   const config = completeConfig(options.config ?? '');
   writeFileSync(configPath, config);
@@ -71,7 +76,7 @@ export async function startServer(owner: CleanupOwner, options: TestServerOption
   const start = () => launch(folder, configPath, options, lines, printed);
   showLogOfFailures(owner, () => [...lines.map((line) => JSON.stringify(line)), ...printed]);
   let running = await start();
-  owner.after(async () => {
+  cleanups.push(async () => {
     if (isRunning(running.child)) await end(running, 'SIGKILL');
   });
   return {

@@ -7,9 +7,12 @@ export interface CleanupOwner {
   after(cleanup: () => void | Promise<void>): void;
 }
 
-/** Makes an empty folder and returns its absolute path; it is deleted when `owner` ends. */
+/**
+ * Makes an empty folder and returns its absolute path; it is deleted when `owner` ends, again and again where a process
+ * that was just killed still writes to it.
+ */
 export function makeTempFolder(owner: CleanupOwner): string {
   const folder = mkdtempSync(join(tmpdir(), 'arrowport-test-'));
-  owner.after(() => rmSync(folder, { recursive: true, force: true }));
+  owner.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
   return folder;
 }

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { arrowBytes } from '../../support/arrow.ts';
 import { skipWithoutPython, testPython } from '../../support/python.ts';
-import { repositoryRoot } from '../../support/repository.ts';
+import { runRefusedStart } from '../../support/refused-start.ts';
 import { startServer } from '../../support/server.ts';
 import { type CleanupOwner, makeTempFolder } from '../../support/temp-folder.ts';
 import { ingest } from '../producers.ts';
@@ -16,15 +16,8 @@ import { readFile } from './scenario.ts';
 /** Runs `serve` in a folder where it cannot start. */
 async function serveInVain(owner: CleanupOwner, folder: string, config: string) {
   writeFileSync(join(folder, 'arrowport.yaml'), config);
-  const main = join(repositoryRoot, 'src', 'main.ts');
-  const child = spawn(process.execPath, [main, 'serve', '--port', '0'], { cwd: folder, stdio: 'pipe' });
-  owner.after(() => {
-    child.kill('SIGKILL');
-  });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part) => (text += part));
-  const [code] = (await once(child, 'close')) as [number | null];
-  return { code, lines: text.trimEnd().split('\n') };
+  const { code, text } = await runRefusedStart(owner, folder);
+  return { code, lines: text.split('\n') };
 }
 
 const refusals: Readonly<Record<string, readonly [config: string, text: RegExp]>> = {
