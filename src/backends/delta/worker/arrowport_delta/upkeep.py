@@ -15,6 +15,7 @@ from .dml import change, writer_for
 from .errors import WorkerError, classify
 from .locations import Location, open_table
 from .log_files import existing_files
+from .property_commits import commit_properties
 from .requests import Context
 from .versions import open_at, version_at
 
@@ -182,6 +183,8 @@ def set_properties(context: Context) -> dict[str, Any]:
         raise WorkerError("invalid", "properties must name at least one property.")
 
     def run(table: DeltaTable, commit: CommitProperties) -> dict[str, Any]:
+        if commit_properties(context.location, table, properties, commit):
+            return {}
         try:
             table.alter.set_table_properties(properties, commit_properties=commit)
         except Exception as error:
