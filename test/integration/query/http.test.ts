@@ -353,7 +353,8 @@ test('results over the server’s limit are refused, or break off', async () => 
 });
 
 test('what an admin changes answers how many rows it changed', async () => {
-  await ask(server, 'CREATE TABLE counted (i INTEGER)');
+  assert.deepEqual((await ask(server, 'CREATE TABLE counted (i INTEGER)')).rows, [[0]]);
+  assert.deepEqual((await ask(server, 'CREATE TABLE copied AS FROM range(5)')).rows, [[5]]);
   const insert = await ask(server, 'INSERT INTO counted SELECT i FROM range(10) t(i)');
   assert.deepEqual(insert.columns, [{ name: 'Count', type: 'BIGINT' }]);
   assert.deepEqual(insert.rows, [[10]]);

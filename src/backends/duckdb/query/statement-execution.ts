@@ -75,7 +75,7 @@ export async function runChanges(
     for (const binding of readBindings(parameters)) {
       binding(prepared);
       const result = await write(() => prepared.run());
-      changed += result.rowsChanged;
+      changed += admitted.kind === 'ddl' ? await readCount(result) : result.rowsChanged;
     }
     if (begun) await write(() => lease.connection.run('COMMIT'));
     if (admitted.kind === 'ddl') lease.database.tablesChanged();
@@ -86,7 +86,13 @@ export async function runChanges(
     throw error;
   }
   await open.end(false);
-  return admitted.kind === 'ddl' ? -1 : changed;
+  return admitted.kind === 'ddl' && changed === 0 ? -1 : changed;
+}
+
+/** The rows of a table that was made of a query, which DuckDB counts in its answer alone. */
+async function readCount(result: DuckDBResult): Promise<number> {
+  const [[count] = []] = await result.getRows();
+  return typeof count === 'bigint' ? Number(count) : 0;
 }
 
 /** The schemas of an open statement; the result's as far as it is known without parameters. Nothing runs. */
@@ -134,9 +140,9 @@ async function runEmpty(
   );
 }
 
-/** One row that tells how many rows a statement changed. */
+/** One row that tells how many rows a statement changed; none where it is one that does not count. */
 function countResult(count: number): QueryResult {
-  const value = new BigInt64Array([BigInt(count)]);
+  const value = new BigInt64Array([BigInt(Math.max(0, count))]);
   const column = {
     field: countField,
     length: 1,
