@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { createRequestBody } from '../../../src/endpoints/flight/request-body.ts';
 import { encodeFlightData } from '../../../src/endpoints/flight/wire.ts';
+import { waitFor } from '../../support/patience.ts';
 import { createCountingAllocator, readNext } from './put-bodies.ts';
 import { frame } from './raw-client.ts';
 
@@ -52,17 +53,17 @@ test('a reader that waits for nothing but silence is told so, one that does not 
   const stream = new PassThrough();
   stream.pause();
   let idle = 0;
-  const body = createRequestBody(stream, { ...calm, idleMs: 40, onIdle: () => idle++ });
+  const body = createRequestBody(stream, { ...calm, idleMs: 200, onIdle: () => idle++ });
   const tick = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-  await tick(120);
+  await tick(600);
   assert.equal(idle, 0);
   const reading = body.take(4);
   for (let byte = 0; byte < 3; byte++) {
     stream.write(Buffer.from([byte]));
-    await tick(25);
+    await tick(125);
   }
   assert.equal(idle, 0);
-  await tick(150);
+  await waitFor('the word', () => idle > 0);
   assert.equal(idle, 1);
   body.fail(new Error('over'));
   await assert.rejects(reading, /over/);

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ArrowportError } from '../../../src/errors.ts';
+import { waitFor } from '../../support/patience.ts';
 import { runPython, skipWithoutPython } from '../../support/python.ts';
 import { ARROW_STREAM, countRows, ipcStream, openDoor, readAll, readUntil } from './http-server.ts';
 
@@ -51,7 +52,7 @@ describe('clients that go away or stand still', () => {
         socket.write(body);
         socket.write('\r\n');
       }
-      await delay(50);
+      await waitFor('the load', () => door.requests.length === 1);
       socket.destroy();
       const { error, signal } = await load.failed;
       assert.equal(error.code, 'CANCELLED');
@@ -66,17 +67,19 @@ describe('clients that go away or stand still', () => {
     const socket = await door.connect();
     socket.write(head('/ingest/s', { 'content-length': 1000, 'content-encoding': 'gzip' }));
     socket.write(Buffer.from('1f8b0800', 'hex'));
-    await delay(50);
+    await waitFor('the load', () => door.requests.length === 1);
     socket.destroy();
     assert.equal((await load.failed).error.code, 'CANCELLED');
   });
 
   test('a client that goes away while its load commits fires the signal', async (t) => {
     const fired = Promise.withResolvers<unknown>();
+    const counted = Promise.withResolvers<void>();
     const door = await openDoor(t, {
       ingest: async (request) => {
         const receipt = await countRows(request);
         request.signal.addEventListener('abort', () => fired.resolve(request.signal.reason));
+        counted.resolve();
         await fired.promise;
         return receipt;
       },
@@ -85,7 +88,7 @@ describe('clients that go away or stand still', () => {
     const body = Buffer.concat(await ipcStream(1, 10));
     socket.write(head('/ingest/s', { 'content-length': body.length }));
     socket.write(body);
-    await delay(50);
+    await counted.promise;
     socket.destroy();
     assert.equal(((await fired.promise) as ArrowportError).code, 'CANCELLED');
   });
@@ -105,9 +108,9 @@ describe('clients that go away or stand still', () => {
 
   test('a slow client that keeps sending is not idle, and neither is one that waits for a slow server', async (t) => {
     const door = await openDoor(t, {
-      settings: { idleTimeoutSeconds: 0.3 },
+      settings: { idleTimeoutSeconds: 2 },
       ingest: async (request) => {
-        await delay(700);
+        await delay(3000);
         return countRows(request);
       },
     });
@@ -115,9 +118,10 @@ describe('clients that go away or stand still', () => {
     const body = Buffer.concat(await ipcStream(1, 10));
     const answer = readUntil(socket, /\r\n\r\n\{.*\}/);
     socket.write(head('/ingest/s', { 'content-length': body.length }));
-    for (let offset = 0; offset < body.length; offset += 100) {
-      socket.write(body.subarray(offset, offset + 100));
-      await delay(150);
+    const piece = Math.ceil(body.length / 4);
+    for (let offset = 0; offset < body.length; offset += piece) {
+      socket.write(body.subarray(offset, offset + piece));
+      await delay(700);
     }
     assert.match(await answer, /^HTTP\/1\.1 200 /);
   });
@@ -272,8 +276,8 @@ describe('a door that closes', () => {
     const body = Buffer.concat(await ipcStream(2, 100));
     socket.write(head('/ingest/s', { 'content-length': body.length }));
     socket.write(body.subarray(0, 500));
-    await delay(50);
-    const stopped = door.endpoint.stop(10_000);
+    await waitFor('the load', () => door.requests.length === 1);
+    const stopped = door.endpoint.stop(100_000);
     await delay(50);
     socket.write(body.subarray(500));
     assert.match(await answer, /^HTTP\/1\.1 200 .*"rows_processed":200/s);
@@ -286,7 +290,7 @@ describe('a door that closes', () => {
     const socket = await door.connect();
     const answer = readAll(socket);
     socket.write(head('/ingest/s', { 'content-length': 100_000 }));
-    await delay(50);
+    await waitFor('the load', () => door.requests.length === 1);
     await door.endpoint.stop(100);
     assert.equal((await load.failed).error.code, 'SHUTTING_DOWN');
     assert.match(await answer, /^HTTP\/1\.1 503 .*"code":"SHUTTING_DOWN"/s);
