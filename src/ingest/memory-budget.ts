@@ -111,6 +111,8 @@ class SharedMemoryBudget implements MemoryBudget {
   setArriving(amount: number, owner: MemoryOwner): void {
     this.#arriving += amount - owner.arriving;
     owner.arriving = amount;
+    // Its message is here: what is held beyond the limit need not grow by the next one.
+    if (amount === 0 && owner === this.#privileged) this.#privileged = null;
     this.#unblockIfAllArrive();
   }
 

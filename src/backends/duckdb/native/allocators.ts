@@ -29,8 +29,9 @@ const frugal: Manners = { mappedBytes: 32 * 2 ** 10, keptBytes: 8 * 2 ** 20, dir
 const crowdLoads = 8;
 /** How long memory has to be enough before speed counts again. */
 const frugalMs = 5000;
-/** How often free memory is looked for until then. */
-const sweepMs = 500;
+/** How often free memory is looked for until then: DuckDB's each time, the heap's and JavaScript's less often, for that takes longer. */
+const sweepMs = 100;
+const sweepsEach = 5;
 
 /** What `mallopt` calls its options; see malloc.h of the GNU C library. */
 const trimThreshold = -1;
@@ -64,6 +65,7 @@ const controlEngine: ControlEngine | null = orNull(() =>
 let isFrugal = false;
 let isCrowded = false;
 let isTrimming = false;
+let sweeps = 0;
 let shortAt = 0;
 
 /** Bounds how many heaps the C library keeps: what is free in one is of no use to the others. Once, before threads begin. */
@@ -108,8 +110,10 @@ function lookAgain(): void {
 
 /** Gives back what is free by now: both allocators only look for it when they are asked for more. */
 function sweep(): void {
-  collectGarbage();
   controlEngine?.(`arena.${allArenas}.decay`, null, null, null, 0);
+  sweeps += 1;
+  if (sweeps % sweepsEach !== 0) return;
+  collectGarbage();
   if (trimHeap === null || isTrimming) return;
   isTrimming = true;
   trimHeap.async(0, () => {
