@@ -1,4 +1,5 @@
 import type { Load } from '../core/backend.ts';
+import { settlesWithin } from '../core/settles-within.ts';
 import { ArrowportError } from '../errors.ts';
 
 /** How long a load that wants to make a table waits for another one that is making it. */
@@ -20,7 +21,7 @@ export function createTableClaims(): TableClaims {
     async claim(table, signal) {
       const until = performance.now() + patienceMs;
       for (let before = claimed.get(table); before !== undefined; before = claimed.get(table)) {
-        await settles(before, until - performance.now(), signal);
+        await settlesWithin(before, { withinMs: until - performance.now(), signal, late });
       }
       const { promise, resolve } = Promise.withResolvers<void>();
       claimed.set(table, promise);
@@ -51,27 +52,9 @@ export function withEnd(load: Load, onEnd: () => void): Load {
   };
 }
 
-async function settles(
-  work: Promise<void>,
-  withinMs: number,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal?.reason);
-  const onTimeout = () =>
-    reject(
-      new ArrowportError(
-        'COMMIT_CONFLICT',
-        'Another load is making the table, and has not ended in time: try again.',
-      ),
-    );
-  const timer = setTimeout(onTimeout, Math.max(0, withinMs));
-  signal?.addEventListener('abort', onAbort, { once: true });
-  try {
-    signal?.throwIfAborted();
-    await Promise.race([work, promise]);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
-  }
+function late(): ArrowportError {
+  return new ArrowportError(
+    'COMMIT_CONFLICT',
+    'Another load is making the table, and has not ended in time: try again.',
+  );
 }

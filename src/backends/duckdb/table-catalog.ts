@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { describeTable, type TableName } from '../../core/route.ts';
+import { settlesWithin } from '../../core/settles-within.ts';
 import { ArrowportError } from '../../errors.ts';
 import { storableType } from './column-types.ts';
 import type { Database } from './database.ts';
@@ -152,7 +153,7 @@ export class TableCatalog {
       signal?.throwIfAborted();
       const held = await this.#inTurn(() => this.#tryHold(entry, incoming, mode));
       if ('changes' in held) return held;
-      await settles(held, signal);
+      await settlesWithin(held.resolved, { withinMs: pendingPatienceMs, signal, late });
     }
   }
 
@@ -314,23 +315,9 @@ export class TableCatalog {
   }
 }
 
-/** Resolves when the first loads of a table have ended. Throws COMMIT_CONFLICT, and the reason of `signal`. */
-async function settles({ resolved }: PendingTable, signal: AbortSignal | undefined): Promise<void> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal?.reason);
-  const onTimeout = () =>
-    reject(
-      new ArrowportError(
-        'COMMIT_CONFLICT',
-        'The table is being made by loads with other columns, which did not end in time.',
-      ),
-    );
-  const timer = setTimeout(onTimeout, pendingPatienceMs);
-  signal?.addEventListener('abort', onAbort, { once: true });
-  try {
-    await Promise.race([resolved, promise]);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
-  }
+function late(): ArrowportError {
+  return new ArrowportError(
+    'COMMIT_CONFLICT',
+    'The table is being made by loads with other columns, which did not end in time.',
+  );
 }
