@@ -9,6 +9,7 @@ import {
 } from 'node:http2';
 import type { Metadata } from '@grpc/grpc-js';
 import { ArrowportError } from '../../errors.ts';
+import { explainForeign } from './foreign-requests.ts';
 import { adjustWindow } from './http2-windows.ts';
 import { findLibraryError, withError } from './status.ts';
 
@@ -72,6 +73,7 @@ export function prepareHttp2Streams(): void {
   subscribed = true;
   subscribe('http2.server.stream.created', (message) => {
     const { stream, headers } = message as { stream: ServerHttp2Stream; headers: IncomingHttpHeaders };
+    explainForeign(stream, headers);
     const [, method] = SERVICE_PATH.exec(String(headers[':path'])) ?? [];
     if (method === undefined) return;
     const key = randomUUID();

@@ -144,6 +144,25 @@ test('requests that are not their message, too large or of no such method are re
   assert.equal((await readEnd(nothing)).status, '12');
 });
 
+test('a request over HTTP/2 that is no call of gRPC is told where it belongs', async (t) => {
+  const { port } = await startFlightServer(t);
+  const { session } = connectRaw(t, port);
+  for (const [method, body] of [
+    ['GET', ''],
+    ['POST', 'x'.repeat(3_000_000)],
+  ] as const) {
+    const request = session.request({ ':method': method, ':path': '/query' });
+    request.end(body);
+    const [headers] = (await once(request, 'response')) as [Readonly<Record<string, unknown>>];
+    assert.equal(headers[':status'], 415);
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const problem = JSON.parse(Buffer.concat(chunks).toString('utf8')) as { code: string; detail: string };
+    assert.equal(problem.code, 'MEDIA_TYPE_UNSUPPORTED');
+    assert.match(problem.detail, /HTTP\/1\.1/);
+  }
+});
+
 test('an action that fails unexpectedly says so in the log, and to the client only that it did', async (t) => {
   const server = await startFlightServer(t, {
     operations: {
