@@ -193,6 +193,23 @@ test('what a message unfolds to is counted before other bodies are received, and
   assert.deepEqual(inflight(), [900, 1300, 900, 0, 200, 0]);
 });
 
+test('what is kept back is for one message: with the next one a load waits its turn again', async () => {
+  const { admission, inflight } = admissionOf();
+  const place = await admission.admit(never);
+  const body = await place.allocator.allocate(900);
+  place.memory.arrived();
+  const unfolded = await place.memory.unfold(400);
+  const next = await place.allocator.allocate(20);
+  place.memory.arrived();
+  const later = Promise.resolve(place.allocator.allocate(10));
+  assert.equal(await isSettled(later), false);
+  unfolded();
+  (await later).release();
+  next.release();
+  body.release();
+  assert.deepEqual(inflight(), [900, 1300, 1320, 920, 930, 920, 900, 0]);
+});
+
 test('a load that holds memory which others wait for and sends nothing is ended', async () => {
   const { admission } = admissionOf({ slowMemoryMs: 100 });
   const ended: ArrowportError[] = [];
