@@ -151,8 +151,11 @@ test('a request over HTTP/2 that is no call of gRPC is told where it belongs', a
     ['GET', ''],
     ['POST', 'x'.repeat(3_000_000)],
   ] as const) {
-    const request = session.request({ ':method': method, ':path': '/query' });
-    request.end(body);
+    const request = session.request(
+      { ':method': method, ':path': '/query' },
+      { endStream: method === 'GET' },
+    );
+    if (method === 'POST') request.end(body);
     const [headers] = (await once(request, 'response')) as [Readonly<Record<string, unknown>>];
     assert.equal(headers[':status'], 415);
     const chunks: Buffer[] = [];
