@@ -1,9 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DuckDBConnection } from '@duckdb/node-api';
 import type { ParquetFile, ParquetJob } from '../../../core/parquet-writer.ts';
 import type { BatchQueue } from '../batch-queue.ts';
-import type { ParquetView } from './parquet-view.ts';
+import type { CopySession } from './copy-session.ts';
 import { RollingFiles } from './rolling-files.ts';
 
 /** DuckDB's own size of a row group, in rows. */
@@ -22,18 +21,16 @@ export class ParquetTarget {
   /** The files, once the load is committed. */
   files: readonly ParquetFile[] = [];
   readonly #job: ParquetJob;
-  readonly #connection: DuckDBConnection;
-  readonly #view: ParquetView;
+  readonly #session: CopySession;
   readonly #rolling: RollingFiles;
   #statements = 0;
   #rows = 0;
   #ratio = likelyRatio;
   #joining: Promise<void> = Promise.resolve();
 
-  constructor(job: ParquetJob, connection: DuckDBConnection, view: ParquetView) {
+  constructor(job: ParquetJob, session: CopySession) {
     this.#job = job;
-    this.#connection = connection;
-    this.#view = view;
+    this.#session = session;
     this.#rolling = new RollingFiles(job.folder, job.targetFileBytes, job.compression);
   }
 
@@ -43,7 +40,7 @@ export class ParquetTarget {
     if (this.#statements === 0) await mkdir(folder, { recursive: true });
     const name = `statement-${this.#statements}.parquet`;
     this.#statements += 1;
-    const written = await this.#view.copy(queue, {
+    const written = await this.#session.view.copy(queue, {
       path: join(folder, name),
       compression,
       rowGroupRows: rowGroupRowsFor(this.#job, queue),
@@ -65,15 +62,14 @@ export class ParquetTarget {
 
   /** Ends the statement that is running, if there is one. */
   interrupt(): void {
-    this.#connection.interrupt();
+    this.#session.interrupt();
   }
 
   /** Leaves the files as they are. Never throws. */
   async close(): Promise<void> {
     await this.#joining.catch(() => undefined);
     await this.#rolling.abandon();
-    await this.#view.close();
-    this.#connection.closeSync();
+    await this.#session.close();
   }
 
   async #join(name: string, arrowBytes: number): Promise<void> {

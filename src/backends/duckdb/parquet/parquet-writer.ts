@@ -9,6 +9,7 @@ import { fromDuckDbError, isInvalidated } from '../errors.ts';
 import { planColumn } from '../load-column.ts';
 import { DuckDbLoad } from '../loader.ts';
 import { checkNativeInterface } from '../native/self-check.ts';
+import { CopySession } from './copy-session.ts';
 import { coversColumns } from './coverage.ts';
 import { ParquetTarget } from './parquet-target.ts';
 import { ParquetView } from './parquet-view.ts';
@@ -50,11 +51,9 @@ class DuckDbParquetWriter implements ParquetWriter {
     const instance = await this.#open();
     const connection = await instance.connect();
     try {
-      const view = new ParquetView(connection, columns, job.columns);
+      const session = new CopySession(connection, new ParquetView(connection, columns, job.columns));
       const target =
-        partition === null
-          ? new ParquetTarget(job, connection, view)
-          : new PartitionedTarget(job, partition, connection, view);
+        partition === null ? new ParquetTarget(job, session) : new PartitionedTarget(job, partition, session);
       const closed = (failure: unknown) => this.#noteFailure(failure);
       const context = { limits: this.#options.limits(), closed };
       return new FileLoad(job, new DuckDbLoad(request, context, columns, target), target);

@@ -1,6 +1,5 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DuckDBConnection } from '@duckdb/node-api';
 import type {
   ParquetFile,
   ParquetJob,
@@ -9,8 +8,9 @@ import type {
 } from '../../../core/parquet-writer.ts';
 import type { BatchQueue } from '../batch-queue.ts';
 import { quoteIdentifier, quoteText } from '../identifier.ts';
+import type { CopySession } from './copy-session.ts';
 import { rowGroupRowsFor } from './parquet-target.ts';
-import { checkEvery, fromCopyError, type ParquetView } from './parquet-view.ts';
+import { checkEvery, fromCopyError } from './parquet-view.ts';
 import { checkPartitionValues, partitionText } from './partition-values.ts';
 import { RollingFiles } from './rolling-files.ts';
 
@@ -32,8 +32,7 @@ export class PartitionedTarget {
   files: readonly ParquetFile[] = [];
   readonly #job: ParquetJob;
   readonly #partition: ParquetPartition;
-  readonly #connection: DuckDBConnection;
-  readonly #view: ParquetView;
+  readonly #session: CopySession;
   /** By the values' JSON. */
   readonly #partitions = new Map<string, PartitionFiles>();
   /** Those whose file is open, the one that was used last at the end. */
@@ -44,13 +43,12 @@ export class PartitionedTarget {
   #statements = 0;
   #rows = 0;
 
-  constructor(job: ParquetJob, partition: ParquetPartition, connection: DuckDBConnection, view: ParquetView) {
+  constructor(job: ParquetJob, partition: ParquetPartition, session: CopySession) {
     lastTable += 1;
     this.#table = `rows_${lastTable}`;
     this.#job = job;
     this.#partition = partition;
-    this.#connection = connection;
-    this.#view = view;
+    this.#session = session;
     const prefix = freePrefix(job.columns.map(({ name }) => name));
     this.#keys = partition.columns.map((_, index) => quoteIdentifier(`${prefix}${index}`));
   }
@@ -61,7 +59,7 @@ export class PartitionedTarget {
     const texts = this.#partition.columns.map(
       (column, index) => `${partitionText(column)} AS ${this.#keys[index]}`,
     );
-    const rows = await this.#view.gather(queue, {
+    const rows = await this.#session.view.gather(queue, {
       table: this.#table,
       expressions: texts,
       mostBytes: mostStatementBytes,
@@ -74,7 +72,7 @@ export class PartitionedTarget {
     } catch (thrown) {
       throw fromCopyError(thrown);
     } finally {
-      await this.#connection.run(`DROP TABLE IF EXISTS ${this.#table}`);
+      await this.#session.connection.run(`DROP TABLE IF EXISTS ${this.#table}`);
     }
     checkEvery(rows, written);
     this.#rows += rows;
@@ -93,19 +91,18 @@ export class PartitionedTarget {
 
   /** Ends the statement that is running, if there is one. */
   interrupt(): void {
-    this.#connection.interrupt();
+    this.#session.interrupt();
   }
 
   /** Leaves the files as they are. Never throws. */
   async close(): Promise<void> {
     for (const { rolling } of this.#partitions.values()) await rolling.abandon();
-    await this.#view.close();
-    this.#connection.closeSync();
+    await this.#session.close();
   }
 
   async #findPartitions(): Promise<readonly PartitionValues[]> {
     const keys = this.#keys.join(', ');
-    const reader = await this.#connection.runAndReadAll(
+    const reader = await this.#session.connection.runAndReadAll(
       `SELECT ${keys} FROM ${this.#table} GROUP BY ${keys} ORDER BY ${keys}`,
     );
     const found = reader.getRows().map((row) => row.map((value) => (value === null ? null : String(value))));
@@ -115,11 +112,11 @@ export class PartitionedTarget {
 
   async #sort(): Promise<void> {
     const sorted = `${this.#table}_sorted`;
-    await this.#connection.run(
+    await this.#session.connection.run(
       `CREATE TEMPORARY TABLE ${sorted} AS SELECT * FROM ${this.#table} ORDER BY ${this.#keys.join(', ')}, rowid`,
     );
-    await this.#connection.run(`DROP TABLE ${this.#table}`);
-    await this.#connection.run(`ALTER TABLE ${sorted} RENAME TO ${this.#table}`);
+    await this.#session.connection.run(`DROP TABLE ${this.#table}`);
+    await this.#session.connection.run(`ALTER TABLE ${sorted} RENAME TO ${this.#table}`);
   }
 
   /** Writes the rows of one partition and adds them to its files; resolves with their number. */
@@ -134,7 +131,9 @@ export class PartitionedTarget {
     const select = `SELECT * EXCLUDE (${this.#keys.join(', ')}) FROM ${this.#table} WHERE ${condition.join(' AND ')}`;
     const { compression } = this.#job;
     const plan = { path: join(path, name), compression, rowGroupRows, mostBytes: 0 };
-    const { rowsChanged } = await this.#connection.run(this.#view.copyStatement(select, plan));
+    const { rowsChanged } = await this.#session.connection.run(
+      this.#session.view.copyStatement(select, plan),
+    );
     await rolling.take(name);
     await this.#noteOpen(files);
     return rowsChanged;
