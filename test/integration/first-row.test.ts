@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { arrowBytes } from '../support/arrow.ts';
 import { runPythonJson, skipWithoutPython } from '../support/python.ts';
 import { startServer } from '../support/server.ts';
+import { waitForLine } from '../support/server-log.ts';
 import { getJson, ingest, post, queryFile, runFlight } from './producers.ts';
 
 const needsPython = { skip: skipWithoutPython };
@@ -51,11 +52,11 @@ print(json.dumps(do_put(url, fl.FlightDescriptor.for_path("sensors"), table, 122
       [commit_id, 1_000_000, bytes],
     );
     assert.deepEqual(body['last_loads'], [lastLoad]);
-    const line = server.logs().find((found) => found['msg'] === 'load committed');
-    assert.equal(line?.['stream'], 'sensors');
-    assert.equal(line?.['table'], 'readings');
-    assert.equal(line?.['rows'], 1_000_000);
-    assert.equal(typeof line?.['request_id'], 'string');
+    const line = await waitForLine(server, 'load committed');
+    assert.equal(line['stream'], 'sensors');
+    assert.equal(line['table'], 'readings');
+    assert.equal(line['rows'], 1_000_000);
+    assert.equal(typeof line['request_id'], 'string');
     assert.equal(await server.stop(), 0);
     assert.deepEqual(await queryFile(server, 'select count(*), sum(id)::bigint, max(v) from readings'), [
       [1_000_000, 499_999_500_000, 249_999.75],

@@ -74,7 +74,10 @@ print(json.dumps(answers))`,
     'FlightUnauthenticatedError',
     'FlightUnauthenticatedError',
   ]);
-  const committed = server.logs().filter(({ msg }) => msg === 'load committed');
+  const committed = await waitFor('three lines', () => {
+    const lines = server.logs().filter(({ msg }) => msg === 'load committed');
+    return lines.length >= 3 && lines;
+  });
   assert.deepEqual(
     committed.map(({ caller, transport }) => [caller, transport]),
     [

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
 import { arrowBytes } from '../../support/arrow.ts';
 import type { TestServer } from '../../support/server.ts';
+import { waitForLine } from '../../support/server-log.ts';
 import type { CleanupOwner } from '../../support/temp-folder.ts';
 import { skipWithoutObjectStore, startObjectStore } from '../delta/object-store.ts';
 import { compareWithSent } from '../delta/python-readers.ts';
@@ -39,8 +40,8 @@ ${options.map((line) => `    ${line}\n`).join('')}`;
 async function assertNoSecrets(server: TestServer, answers: readonly unknown[]): Promise<void> {
   const metrics = await (await fetch(`${server.url}/metrics`)).text();
   const shown = [JSON.stringify(answers), metrics, JSON.stringify(server.logs()), server.text()];
-  const worker = server.logs().find(({ msg }) => msg === 'the Delta worker is ready');
-  for (const pid of [server.pid, worker?.['pid']]) {
+  const worker = await waitForLine(server, 'the Delta worker is ready');
+  for (const pid of [server.pid, worker['pid']]) {
     if (process.platform === 'linux') shown.push(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
   }
   for (const secret of Object.values(secrets)) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type WatchConfigOptions, watchConfig } from '../../../src/config/watch.ts';
-import { patienceMs } from '../../support/patience.ts';
+import { patienceMs, waitFor } from '../../support/patience.ts';
 import { makeTempFolder } from '../../support/temp-folder.ts';
 
 /** Watches files with the shipped interval and counts what is reported. */
@@ -94,7 +94,8 @@ test('a file that is still being written is waited for', async (context) => {
     await sleep(40);
   }
   assert.equal(reports(), 0);
-  await sleep(500);
+  await waitFor('a report', () => reports() > 0);
+  await sleep(300);
   assert.equal(reports(), 1);
 });
 
