@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from arro3.core import RecordBatch, RecordBatchReader
-from arro3.core import Schema as ArrowSchema
 from arro3.io import read_ipc_stream
-from deltalake import CommitProperties, DeltaTable, WriterProperties
+from deltalake import CommitProperties, DeltaTable
 from deltalake.transaction import AddAction
 
 from .commits import COMMIT_ID, CommitPlan, Committed, commit_staged, commit_with_retries, find_replay
@@ -25,25 +24,13 @@ from .errors import WorkerError, classify
 from .locations import CachedTable
 from .log_files import LOADS, load_info
 from .log_tail import LogTail, TailBroken, TailUnusable
-from .staging import StagedFiles, bytes_of, remove_stale, rows_of
+from .staging import FileLayout, StagedFiles, bytes_of, remove_stale, rows_of
 
 _MOST_BYTES = 64 << 20
 _MOST_LOADS = 256
 _TRIES = 5
 _FOR_ALL = frozenset(("conflict", "schema_changed", "storage_unavailable", "auth", "io_full", "unknown"))
 """Kinds of errors that say nothing of one load: loads that share them are not tried again one by one."""
-
-
-@dataclass(frozen=True)
-class FileLayout:
-    """How the files of an append are written; loads that share a file have the same."""
-
-    arrow_schema: ArrowSchema
-    schema_json: str
-    partition_by: list[str]
-    configuration: dict[str, str]
-    target_file_size: int | None
-    writer_properties: WriterProperties
 
 
 @dataclass(eq=False)
@@ -234,17 +221,7 @@ class AppendQueue:
         files: list[AddAction] = []
 
         def commit() -> Committed:
-            files.extend(
-                staged.write(
-                    0,
-                    _reader(left),
-                    layout.arrow_schema,
-                    layout.partition_by,
-                    layout.configuration,
-                    layout.target_file_size,
-                    layout.writer_properties,
-                )
-            )
+            files.extend(staged.write(0, _reader(left), layout))
             if rows_of(files) != sum(append.rows for append in left):
                 raise WorkerError("internal", "The files do not hold the rows that were sent.")
             staged.adopt(files)

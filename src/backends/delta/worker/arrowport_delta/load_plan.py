@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from arro3.core import Schema as ArrowSchema
 from deltalake import DeltaTable, Schema, WriterProperties
 
-from .appends import FileLayout
 from .errors import WorkerError
 from .merges import MergeClauses
 from .parquet import writer_properties
 from .requests import Arguments
 from .rewrites import Rewrite
+from .staging import FileLayout
 
 
 @dataclass(frozen=True)

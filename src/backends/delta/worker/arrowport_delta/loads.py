@@ -312,15 +312,7 @@ def _commit_staged(
 
 
 def _write_part(staged: StagedFiles, part: int, reader: RecordBatchReader, plan: LoadPlan) -> list[AddAction]:
-    return staged.write(
-        part,
-        reader,
-        plan.arrow_schema,
-        plan.partition_by,
-        plan.configuration,
-        plan.target_file_size,
-        plan.writer_properties,
-    )
+    return staged.write(part, reader, layout_of(plan))
 
 
 def adopt_files(

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from arro3.core import RecordBatchReader
 from arro3.core import Schema as ArrowSchema
 from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.transaction import AddAction
 
-from .appends import FileLayout, queue_of
+from .appends import queue_of
 from .commits import NO_HOOKS, CommitPlan, Committed, commit_staged, commit_with_retries
 from .errors import WorkerError
 from .file_parts import rows_in_order
 from .locations import CachedTable
 from .requests import Arguments
-from .staging import StagedFiles, remove_stale, rows_of
+from .staging import FileLayout, StagedFiles, remove_stale, rows_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def load_rewritten(
     tries = 0
 
     def commit_both() -> Committed:
-        files = _write(staged, layout.arrow_schema, layout, reader)
+        files = staged.write(0, reader, layout)
         commit = finish()
         staged.adopt(files)
 
@@ -92,12 +91,8 @@ def _commit(
     try:
         own: list[AddAction] = []
         if rewrite.keep_rows:
-            own = _write(
-                kept,
-                _without_new_columns(rewrite.schema, table),
-                layout,
-                rows_in_order(cached.location, table),
-            )
+            known = replace(layout, arrow_schema=_without_new_columns(rewrite.schema, table))
+            own = kept.write(0, rows_in_order(cached.location, table), known)
             if rows_of(own) != table.count():
                 raise WorkerError("internal", "The rewritten files do not hold the table's rows.")
             kept.adopt(own)
@@ -120,15 +115,3 @@ def _without_new_columns(schema: Schema, table: DeltaTable) -> ArrowSchema:
     known = {str(field.name) for field in table.schema().fields}
     arrow = ArrowSchema.from_arrow(schema.to_arrow())
     return ArrowSchema([arrow.field(name) for name in arrow.names if name in known])
-
-
-def _write(staged: StagedFiles, schema: ArrowSchema, layout: FileLayout, reader: Any) -> list[AddAction]:
-    return staged.write(
-        0,
-        reader,
-        schema,
-        layout.partition_by,
-        layout.configuration,
-        layout.target_file_size,
-        layout.writer_properties,
-    )

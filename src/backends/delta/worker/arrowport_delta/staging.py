@@ -9,6 +9,7 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -35,6 +36,18 @@ _UPLOADS = 4
 """Files that are sent to a store at once; each one goes in several parts beside each other."""
 
 
+@dataclass(frozen=True)
+class FileLayout:
+    """How the files of an append are written; loads that share a file have the same."""
+
+    arrow_schema: ArrowSchema
+    schema_json: str
+    partition_by: list[str]
+    configuration: dict[str, str]
+    target_file_size: int | None
+    writer_properties: WriterProperties
+
+
 class StagedFiles:
     """Files of one load that is not committed.
 
@@ -56,11 +69,7 @@ class StagedFiles:
         self,
         part: int,
         reader: RecordBatchReader,
-        schema: ArrowSchema,
-        partition_by: list[str],
-        configuration: dict[str, str],
-        target_file_size: int | None,
-        writer_properties: WriterProperties,
+        layout: FileLayout,
     ) -> list[AddAction]:
         """Write everything the reader gives; returns the files with their statistics.
 
@@ -72,19 +81,19 @@ class StagedFiles:
         write_to_deltalake(
             table_uri=place.uri,
             data=reader,
-            batch_schema=schema,
-            partition_by=partition_by or None,
+            batch_schema=layout.arrow_schema,
+            partition_by=layout.partition_by or None,
             mode="append",
             schema_mode=None,
             predicate=None,
-            target_file_size=target_file_size,
+            target_file_size=layout.target_file_size,
             name=None,
             description=None,
             configuration={
-                name: value for name, value in configuration.items() if name.startswith("delta.dataSkipping")
+                name: value for name, value in layout.configuration.items() if name.startswith("delta.dataSkipping")
             },
             storage_options=dict(self._table.options) or None,
-            writer_properties=writer_properties,
+            writer_properties=layout.writer_properties,
             commit_properties=None,
             post_commithook_properties=None,
         )
