@@ -5,6 +5,7 @@ import {
   frameMetadata,
 } from '../../src/arrow/stream-writer.ts';
 import type { BodyCodec } from '../../src/core/ipc-message.ts';
+import { createRandom } from '../fuzz/random.ts';
 import { arrayOf, field } from '../unit/arrow/stream-fixtures.ts';
 
 /** A body that is small on the wire and large once it is undone. */
@@ -81,6 +82,18 @@ const encoders: readonly (readonly [name: string, encode: (bytes: Uint8Array) =>
   ['br', (bytes) => brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } })],
 ];
 
+/** A framed record batch in which nothing repeats: behind it a bomb is not known by its first bytes. */
+async function noise(): Promise<Buffer> {
+  const random = createRandom(5);
+  const values = BigInt64Array.from({ length: 4000 }, () => BigInt(random.below(2 ** 32)));
+  const array = arrayOf(column, values.length, 0, [null, values]);
+  const { metadata, body } = await encodeRecordBatchMessage([array], values.length, {
+    codec: null,
+    level: 3,
+  });
+  return Buffer.concat([frameMetadata(metadata), body]);
+}
+
 async function encodedBombs(): Promise<Bomb[]> {
   const message = await zeros(16, null);
   const { stream, copies } = repeated(message, 32 * message.byteLength);
@@ -97,6 +110,12 @@ async function encodedBombs(): Promise<Bomb[]> {
       body: Buffer.concat([once, ...Array(Math.max(0, times)).fill(rest)]),
       headers,
       unfoldsTo: (1 + Math.max(0, times)) * copies * 16 * 2 ** 20,
+    });
+    bombs.push({
+      name: `a body in ${encoding} behind noise`,
+      body: encode(Buffer.concat([schemaFrame(), await noise(), stream.subarray(schemaFrame().byteLength)])),
+      headers,
+      unfoldsTo: copies * 16 * 2 ** 20,
     });
     bombs.push({
       name: `a body in ${encoding} of zstd buffers`,
