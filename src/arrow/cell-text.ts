@@ -31,7 +31,7 @@ export function toCsv(array: ArrayData, row: number): string {
   if (typeof cell === 'number' || typeof cell === 'bigint') {
     return scalarText(array.field.type, cell, ' ');
   }
-  if (cell instanceof Uint8Array) return base64(cell);
+  if (cell instanceof Uint8Array) return quoteCsv(base64(cell));
   if (cell.kind === 'interval') return intervalText(cell);
   return quoteCsv(cellToJson(array, cell));
 }
@@ -95,9 +95,22 @@ function scalarText(type: ArrowType, value: number | bigint, separator: 'T' | ' 
         days: 0,
         nanoseconds: (BigInt(value) * perSecond.nanosecond) / perSecond[type.unit],
       });
+    case 'float':
+      return floatText(Number(value), type.bitWidth);
     default:
       return String(value);
   }
+}
+
+/** The shortest number that reads back as the same value, its sign of zero too. */
+function floatText(value: number, bitWidth: number): string {
+  if (Object.is(value, -0)) return '-0.0';
+  if (bitWidth !== 32 || !Number.isFinite(value)) return String(value);
+  for (let digits = 6; digits < 9; digits += 1) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return String(short);
+  }
+  return String(Number(value.toPrecision(9)));
 }
 
 function decimalText(unscaled: bigint, scale: number): string {

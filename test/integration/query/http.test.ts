@@ -239,6 +239,21 @@ print(json.dumps(int(np.signbit(pq.read_table(sys.argv[1])['z'].to_numpy()).sum(
   assert.equal(negative, 500);
 });
 
+test('text forms tell the sign of zero, empty bytes from NULL, and single floats in their own digits', async () => {
+  const sql =
+    "SELECT '-0'::DOUBLE AS zero, ''::BLOB AS bytes, NULL::BLOB AS nothing, 0.1::FLOAT AS tenth, 16777216::FLOAT AS whole, 3.4028235e38::FLOAT AS most";
+  const text = async (accept: string) =>
+    (await fetch(`${server.url}/query`, { method: 'POST', headers: { accept }, body: sql })).text();
+  assert.equal(
+    await text('text/csv'),
+    'zero,bytes,nothing,tenth,whole,most\n-0.0,"",,0.1,16777216,3.4028235e+38\n',
+  );
+  assert.equal(
+    await text('application/x-ndjson'),
+    '{"zero":-0.0,"bytes":"","nothing":null,"tenth":0.1,"whole":16777216,"most":3.4028235e+38}\n',
+  );
+});
+
 test('max_rows cuts and says so, in the header or after long answers', async () => {
   const cut = await ask(server, 'FROM range(10)', { query: '?max_rows=3' });
   assert.equal(cut.headers.get('arrowport-truncated'), 'true');
