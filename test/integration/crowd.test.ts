@@ -91,10 +91,7 @@ test(
       await runFlight(
         server,
         `
-client = fl.connect(url)
-table = pa.table({"id": np.arange(1000)})
-writer, reader = client.do_put(fl.FlightDescriptor.for_path("cut"), table.schema)
-writer.write_table(table)
+client, writer, reader = open_put("cut", pa.table({"id": np.arange(1000)}))
 print("{}")
 import os
 sys.stdout.flush()

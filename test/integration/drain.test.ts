@@ -74,9 +74,7 @@ test(
       server,
       `
 table = pa.table({"id": range(10)})
-client = fl.connect(url)
-writer, reader = client.do_put(fl.FlightDescriptor.for_path("s"), table.schema)
-writer.write_table(table)
+client, writer, reader = open_put("s", table)
 wait_for_loads(1)
 terminate(${server.pid})
 

@@ -136,6 +136,13 @@ def do_put(url, descriptor, table, batch_rows=None, pause=0.0, options=None):
 
 url = sys.argv[1]
 
+def open_put(stream, table):
+    # A DoPut that may go on after its first batch.
+    client = fl.connect(url)
+    writer, reader = client.do_put(fl.FlightDescriptor.for_path(stream), table.schema)
+    writer.write_table(table)
+    return client, writer, reader
+
 class Door:
     """A connection to the HTTP door of the port that both doors share."""
     def __init__(self):
@@ -164,9 +171,9 @@ def terminate(pid):
 `;
 
 /**
- * Runs Python that has \`do_put(url, descriptor, table, batch_rows, pause)\`, \`wait_for_loads(count)\`,
- * \`terminate(pid)\`, \`url\`, \`pa\`, \`np\`, \`fl\` and \`json\`,
- * and parses the last line it prints.
+ * Runs Python that has \`do_put(url, descriptor, table, batch_rows, pause)\`, \`open_put(stream, table)\`,
+ * \`wait_for_loads(count)\`, \`terminate(pid)\`, \`url\`, \`pa\`, \`np\`, \`fl\` and \`json\`, and parses the last line it
+ * prints.
  */
 export function runFlight<T = PutResult>(server: Pick<TestServer, 'flightUrl'>, source: string): Promise<T> {
   return runPythonJson<T>(`${putSource}\n${source}`, [server.flightUrl]);

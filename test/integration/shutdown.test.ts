@@ -77,9 +77,7 @@ test('a DoPut that runs when the signal comes gets its receipt', needsPython, as
     server,
     `
 table = pa.table({"id": range(10)})
-client = fl.connect(url)
-writer, reader = client.do_put(fl.FlightDescriptor.for_path("s"), table.schema)
-writer.write_table(table)
+client, writer, reader = open_put("s", table)
 wait_for_loads(1)
 terminate(${server.pid})
 writer.write_table(table)
