@@ -5,6 +5,8 @@ import { test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { Database } from '../../src/backends/duckdb/database.ts';
 import { openFailure } from '../../src/backends/duckdb/open-failure.ts';
+import { runPythonJson, skipWithoutPython } from '../support/python.ts';
+import { startServer } from '../support/server.ts';
 import { makeTempFolder } from '../support/temp-folder.ts';
 
 const rows = 300_000;
@@ -52,4 +54,47 @@ test('a log that takes more memory than the limit is read all the same', async (
   assert.deepEqual(found.getRows(), [[BigInt(rows)]]);
   asking.closeSync();
   await database.close();
+});
+
+/** Replaces the rows of a table over Flight. */
+const replaceRows = `
+import json, sys
+import numpy as np, pyarrow as pa, pyarrow.flight as flight
+client = flight.connect(sys.argv[1])
+rows, version = int(sys.argv[2]), int(sys.argv[3])
+table = pa.table({"id": np.arange(rows), "version": np.full(rows, version)})
+command = json.dumps({"stream_name": "keyed", "mode": "overwrite"})
+writer, reader = client.do_put(flight.FlightDescriptor.for_command(command), table.schema)
+writer.write_table(table)
+writer.done_writing()
+print(reader.read().to_pybytes().decode())
+writer.close()`;
+
+test('a large table with a primary key that was replaced has all its keys after kill -9', {
+  skip: skipWithoutPython,
+}, async (t) => {
+  const server = await startServer(t);
+  assert.equal(await server.stop(), 0);
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  const attach = `ATTACH '${server.dbPath}' AS file`;
+  await connection.run(`${attach}; CREATE TABLE file.keyed (id BIGINT PRIMARY KEY, version BIGINT)`);
+  await connection.run('DETACH file');
+  await server.restart();
+  const large = 130_000;
+  for (const version of [1, 2]) {
+    const args = [server.flightUrl, `${large}`, `${version}`];
+    const receipt = await runPythonJson<{ rows_processed: number }>(replaceRows, args);
+    assert.equal(receipt.rows_processed, large);
+  }
+  await server.kill();
+  await connection.run(attach);
+  const found = await connection.runAndReadAll(
+    `SELECT count(*), (SELECT version FROM file.keyed WHERE id = 5),
+            (SELECT version FROM file.keyed WHERE id = ${large - 1}) FROM file.keyed`,
+  );
+  assert.deepEqual(found.getRows(), [[BigInt(large), 2n, 2n]]);
+  await assert.rejects(connection.run('INSERT INTO file.keyed VALUES (5, 3)'), /Duplicate key/);
+  connection.closeSync();
+  instance.closeSync();
 });
