@@ -46,6 +46,7 @@ export class WorkerWay implements LoadWay {
   readonly #stream: LoadStream;
   readonly #request: LoadRequest;
   readonly #checker: MessageChecker;
+  readonly #schema: Uint8Array;
   readonly #share: WorkerShare;
   readonly #waiting: Waiting[] = [];
   #waitingBytes = 0;
@@ -62,6 +63,7 @@ export class WorkerWay implements LoadWay {
     this.#stream = stream;
     this.#request = request;
     this.#checker = createMessageChecker(request, partitionBy, limits);
+    this.#schema = streamSchema(request);
     this.#share = createWorkerShare(request.holdMemory);
     this.#form = adopts && canHandArrays(request.schema.fields) ? 'undecided' : 'bytes';
   }
@@ -192,6 +194,6 @@ export class WorkerWay implements LoadWay {
   async #begin(): Promise<void> {
     if (this.#begun) return;
     this.#begun = true;
-    await this.#stream.send(frameMessage(streamSchema(this.#request), null));
+    await this.#stream.send(frameMessage(this.#schema, null));
   }
 }

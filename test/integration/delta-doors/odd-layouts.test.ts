@@ -56,6 +56,23 @@ table = pa.table({"m": pa.array([[("a", 1), ("b", None)], None, []], kind),
     assert.deepEqual(rows, [...one, ...one]);
   });
 
+  test('a name or time zone that holds a NUL is refused before the worker hears of it', async () => {
+    const zoned = (timezone: string) => ({ kind: 'timestamp', unit: 'microsecond', timezone }) as const;
+    const item = field('it\u0000em', { kind: 'bool' });
+    for (const [odd, code] of [
+      [field('at', zoned('UTC\u0000')), 'IPC_MALFORMED'],
+      [field('list', { kind: 'list' }, [field('at', zoned('U\u0000\u0000'))]), 'IPC_MALFORMED'],
+      [field('list', { kind: 'list' }, [item]), 'SCHEMA_MISMATCH'],
+      [field('na\u0000me', { kind: 'bool' }), 'SCHEMA_MISMATCH'],
+    ] as const) {
+      const schema = encodeSchemaMessage({ fields: [odd], metadata: new Map() });
+      const { body } = await load(server, '/delta/zeros', frameMetadata(schema));
+      assert.deepEqual([body['code'], body['column']], [code, odd.name]);
+    }
+    const schema = encodeSchemaMessage({ fields: [field('at', zoned('UTC'))], metadata: new Map() });
+    await commit(server, '/delta/zeros', frameMetadata(schema));
+  });
+
   test('a buffer that ends within a value is refused, and the worker lives on', async () => {
     await commit(server, '/delta/parts', await streamOf(4, null));
     const restarts = /^arrowport_worker_restarts_total (\d+)$/m;
