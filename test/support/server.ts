@@ -18,6 +18,8 @@ export interface TestServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Further arguments of `serve`. */
   readonly args?: readonly string[];
+  /** Does not wait until the server is ready, only until it answers: for one that may find out at once what it lacks. */
+  readonly mayBeUnready?: boolean;
 }
 
 /** One line of the server's JSON log. */
@@ -151,7 +153,8 @@ async function launch(
   }
   try {
     // Who checks no certificate learns nothing here; the line with the ports comes when the server is ready.
-    const answers = /^tls:/m.test(readFileSync(configPath, 'utf8')) ? async () => true : answersReady;
+    const hasTls = /^tls:/m.test(readFileSync(configPath, 'utf8'));
+    const answers = hasTls || options.mayBeUnready === true ? async () => true : answersReady;
     const ports = await waitUntilReady(child, () => lines.slice(firstLine), answers);
     return { child, closed, ...ports };
   } catch (error) {

@@ -89,7 +89,8 @@ describe('the Delta side of a server', { skip: skipWithoutPython }, () => {
     assert.match(String(body['detail']), /Python/);
     assert.equal((await getJson(plain, '/health/ready')).status, 200, 'no route needs the worker');
 
-    const server = await startServer(t, { env, config: 'streams: {d: {storage_backend: delta}}\n' });
+    const config = 'streams: {d: {storage_backend: delta}}\n';
+    const server = await startServer(t, { env, config, mayBeUnready: true });
     assert.equal((await load(server, '/ingest/d', await arrowBytes(table))).status, 503);
     const readiness = await getJson(server, '/health/ready');
     assert.equal(readiness.status, 503);
