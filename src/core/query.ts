@@ -90,6 +90,9 @@ export type QueryParameters =
   | { readonly kind: 'named'; readonly values: Readonly<Record<string, ParameterValue>> }
   | { readonly kind: 'arrow'; readonly schema: ArrowSchema; readonly batches: readonly ArrowBatch[] };
 
+/** Values that the parameters of one run may have, those in lists counted: they are bound one by one. */
+export const MAX_PARAMETER_VALUES = 131_072;
+
 /** No parameters at all. */
 export const NO_PARAMETERS: QueryParameters = { kind: 'values', values: [] };
 

@@ -247,7 +247,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
   }
 
   async close(): Promise<void> {
-    this.#memoryReturn.close();
+    await this.#memoryReturn.close();
     await this.#reopening?.catch(() => undefined);
     await this.#closeParts();
   }

@@ -4,9 +4,10 @@ import type { ArrayData } from '../../core/array-data.ts';
 import type { IpcMessage } from '../../core/ipc-message.ts';
 import { type ArraySource, releaseNothing, trackRelease } from './native/array-stream.ts';
 import { type CArray, type WrittenDictionaries, writeCArray } from './native/c-array-writer.ts';
+import { rowGroupRows } from './row-group.ts';
 
-/** DuckDB's threads take one array each: rows of a larger batch are spread over several. A multiple of 8. */
-const sliceRows = 122_880;
+/** DuckDB's threads take one array each: rows of a larger batch are spread over several. */
+const sliceRows = rowGroupRows;
 /** Batches of fewer rows and bytes are copied together: one array each would cost more than their rows. */
 const smallRows = 2_048;
 const smallBytes = 1024 * 1024;

@@ -40,7 +40,7 @@ export class Database {
   /** Null for a database that is all in memory. */
   readonly checkpoints: Checkpoints | null;
   /** Blocks that a checkpoint left half-written when it was killed, and that were mended. */
-  mendedBlocks: readonly number[] = [];
+  readonly mendedBlocks: readonly number[];
   readonly #instance: DuckDBInstance;
 
   private constructor(
@@ -48,10 +48,12 @@ export class Database {
     catalog: string,
     spoolFolder: string,
     log: { readonly path: string; readonly threshold: number } | null,
+    mendedBlocks: readonly number[],
   ) {
     this.#instance = instance;
     this.catalog = catalog;
     this.spoolFolder = spoolFolder;
+    this.mendedBlocks = mendedBlocks;
     this.checkpoints =
       log === null
         ? null
@@ -78,8 +80,7 @@ export class Database {
       const log = options.db_path === ':memory:' ? null : await takeCheckpoints(connection, options.db_path);
       const mendedBlocks = await attach(connection, options.db_path, catalog);
       await fence(connection, [spoolFolder, ...(options.readable_folders ?? [])]);
-      const database = new Database(instance, catalog, spoolFolder, log);
-      database.mendedBlocks = mendedBlocks;
+      const database = new Database(instance, catalog, spoolFolder, log, mendedBlocks);
       connection.closeSync();
       return database;
     } catch (thrown) {

@@ -3,14 +3,13 @@ import type { BatchQueue } from './batch-queue.ts';
 import { fromDuckDbError, hasCommitted } from './errors.ts';
 import { quoteIdentifier } from './identifier.ts';
 import type { LoaderContext } from './loader-context.ts';
+import { rowGroupRows } from './row-group.ts';
 import type { LoadSession } from './session-pool.ts';
 import type { TableEntry, TableHold } from './table-catalog.ts';
 
 /** How long a load that changes a table's columns waits for other loads of the table to end. */
 const changePatienceMs = 60_000;
 const stage = 'temp.main.arrow_stage';
-/** Rows that DuckDB writes into the file before they are committed, so that its log only says where they are. */
-const rowGroupRows = 122_880;
 
 /**
  * Where a load's rows go, in one transaction. They go straight into the table, beside other loads; or, where the load

@@ -1,10 +1,9 @@
 import { totalmem } from 'node:os';
 import { CommitLane, commitReserveBytes } from './commit-lane.ts';
+import { rowGroupRows } from './row-group.ts';
 
 /** What DuckDB may keep in memory when nothing is loaded: it would otherwise fill the machine with what it has written. */
 export const restingBytes = 192 * 1024 * 1024;
-/** Rows of a row group, which each thread builds in memory before it is compressed and written. */
-const rowGroupRows = 122_880;
 /** A row group's memory in multiples of its Arrow bytes: while it is built, analysed and written. */
 const workingFactor = 2;
 /** What DuckDB 1.5.5 keeps for a row group in which a load ended within a vector, see `MemoryReturn`. */

@@ -34,6 +34,7 @@ export class MemoryReturn {
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> | null = null;
   #pausedUntil = Number.NEGATIVE_INFINITY;
+  #closed = false;
 
   constructor(options: MemoryReturnOptions) {
     this.#options = options;
@@ -47,11 +48,14 @@ export class MemoryReturn {
 
   /** To be told whenever a load or a statement has let go of the database. */
   noteRelease(): void {
-    if (this.#isWorthwhile()) this.#returnLater();
+    if (!this.#closed && this.#isWorthwhile()) this.#returnLater();
   }
 
-  close(): void {
+  /** Resolves when the database is not being opened again, and will not be any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
     clearTimeout(this.#timer);
+    await this.#turn;
   }
 
   #isWorthwhile(): boolean {
@@ -59,7 +63,7 @@ export class MemoryReturn {
   }
 
   #isPressing(): boolean {
-    if (this.#turn !== null || performance.now() < this.#pausedUntil) return false;
+    if (this.#closed || this.#turn !== null || performance.now() < this.#pausedUntil) return false;
     return this.#options.retainedBytes() >= this.#pressingBytes();
   }
 
@@ -70,7 +74,7 @@ export class MemoryReturn {
   #returnLater(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      if (this.#turn !== null || !this.#isWorthwhile()) return;
+      if (this.#closed || this.#turn !== null || !this.#isWorthwhile()) return;
       if (this.#options.isIdle()) this.#takeTurn(() => this.#options.reopen());
       else this.#returnLater();
     }, restAfterMs);
@@ -79,7 +83,8 @@ export class MemoryReturn {
 
   async #returnBetweenLoads(): Promise<void> {
     const until = performance.now() + patienceMs;
-    while (!this.#options.isIdle() && performance.now() < until) await sleep(pollMs);
+    while (!this.#closed && !this.#options.isIdle() && performance.now() < until) await sleep(pollMs);
+    if (this.#closed) return;
     if (this.#options.isIdle()) await this.#options.reopen();
     else this.#pausedUntil = performance.now() + pauseMs;
   }

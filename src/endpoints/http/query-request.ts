@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import type { OptionValues } from '../../core/delta-options.ts';
 import {
   FloatingNumber,
+  MAX_PARAMETER_VALUES,
   NO_PARAMETERS,
   type ParameterValue,
   type QueryParameters,
@@ -15,8 +16,6 @@ import { refuseUnknownQuery } from './ingest-headers.ts';
 
 /** Bytes of the largest body of a query, its Content-Encoding undone. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
-/** Values in it, those in lists counted; parameters may have as many. */
-const MAX_VALUES = 131_072;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const LIST = 0x5b;
@@ -136,10 +135,10 @@ function refuseManyValues(bytes: Buffer): void {
     if (bytes[at] === QUOTE) at = endOfText(bytes, at);
     else if (bytes[at] === COMMA || bytes[at] === LIST || bytes[at] === OBJECT) values += 1;
   }
-  if (values <= MAX_VALUES) return;
+  if (values <= MAX_PARAMETER_VALUES) return;
   throw new ArrowportError(
     'BODY_TOO_LARGE',
-    `The body of a query may have ${MAX_VALUES} values, those in lists counted: load them as a table and join it.`,
+    `The body of a query may have ${MAX_PARAMETER_VALUES} values, those in lists counted: load them as a table and join it.`,
   );
 }
 

@@ -2,11 +2,10 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ParquetFile, ParquetJob } from '../../../core/parquet-writer.ts';
 import type { BatchQueue } from '../batch-queue.ts';
+import { rowGroupRows } from '../row-group.ts';
 import type { CopySession } from './copy-session.ts';
 import { RollingFiles } from './rolling-files.ts';
 
-/** DuckDB's own size of a row group, in rows. */
-const mostRowGroupRows = 122_880;
 /** DuckDB's vectors have so many rows: smaller row groups would not be of one size. */
 const fewestRowGroupRows = 2_048;
 /** Arrow bytes that a row group is built of at the most, since each thread holds one in memory. */
@@ -81,7 +80,7 @@ export class ParquetTarget {
 /** Rows of a row group, so that none is too large to be in memory or for a file. */
 export function rowGroupRowsFor({ targetFileBytes }: ParquetJob, queue: BatchQueue): number {
   const rows = Math.min(rowGroupBytes, targetFileBytes) / Math.max(queue.bytesPerRow(), 1);
-  return Math.min(Math.max(roundDown(rows), fewestRowGroupRows), mostRowGroupRows);
+  return Math.min(Math.max(roundDown(rows), fewestRowGroupRows), rowGroupRows);
 }
 
 function roundDown(rows: number): number {

@@ -1,7 +1,6 @@
+import { MAX_PARAMETER_VALUES } from '../../../core/query.ts';
 import { ArrowportError } from '../../../errors.ts';
 
-/** Values that the parameters of one run may have: DuckDB's interface takes them one by one, and nothing else runs meanwhile. */
-const MAX_VALUES = 131_072;
 /** Lists and objects within each other. */
 const MAX_DEPTH = 64;
 
@@ -17,10 +16,10 @@ export class ParameterExtent {
 
   /** Refuses what is known to bring too many. Throws BODY_TOO_LARGE. */
   expect(values: number): void {
-    if (this.#values + values <= MAX_VALUES) return;
+    if (this.#values + values <= MAX_PARAMETER_VALUES) return;
     throw new ArrowportError(
       'BODY_TOO_LARGE',
-      `The parameters have more than ${MAX_VALUES} values, those in lists counted: load them as a table and join it.`,
+      `The parameters have more than ${MAX_PARAMETER_VALUES} values, those in lists counted: load them as a table and join it.`,
     );
   }
 

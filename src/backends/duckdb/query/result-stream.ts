@@ -4,12 +4,13 @@ import type { ArrowBatch, QueryResult } from '../../../core/query.ts';
 import type { ArrowSchema } from '../../../core/schema.ts';
 import { ArrowportError } from '../../../errors.ts';
 import { type ArrowResult, readArrowResult } from '../arrow-result.ts';
+import { rowGroupRows } from '../row-group.ts';
 import type { QuerySettings } from './config.ts';
 import type { RunGuard } from './run-guard.ts';
 import type { Slots } from './slots.ts';
 
 /** A batch may have almost twice the bytes: below what stock clients take in one message, ADBC 16 MiB. */
-const batchSize = { rows: 122_880, bytes: 7 * 1024 * 1024 };
+const batchSize = { rows: rowGroupRows, bytes: 7 * 1024 * 1024 };
 
 /** What a stream of rows needs besides the result. */
 export interface ResultStreamOptions {
