@@ -4,7 +4,7 @@ import { after, describe, it } from 'node:test';
 import { ArrowportError } from '../../../src/errors.ts';
 import { arrowBytes } from '../../support/arrow.ts';
 import { runPython, skipWithoutPython } from '../../support/python.ts';
-import { collect, loadBytes, startDeltaBackend, type TestLoad } from './delta-support.ts';
+import { collect, loadBytes, startDeltaBackend, type TestLoad, withParquetWriter } from './delta-support.ts';
 
 const context = { requestId: 'test' };
 
@@ -27,13 +27,14 @@ make('invariant', [Field('id', 'long'), Field('x', 'long', metadata={'delta.inva
 make('generated', [*plain, Field('double', 'long', metadata={'delta.generationExpression': 'x * 2'})], rows)
 make('mapped', plain, rows, configuration={'delta.columnMapping.mode': 'name'})
 make('exact', [Field('id', 'long'), Field('d', 'decimal(38,0)')], pa.table({'id': [1], 'd': pa.array([Decimal(1)], pa.decimal128(38, 0))}))
+make('counted', [Field('id', 'long'), Field('d', 'decimal(38,0)')], pa.table({'id': [1], 'd': pa.array([Decimal(1)], pa.decimal128(38, 0))}), configuration={'delta.dataSkippingStatsColumns': 'id,d'})
 make('kept', plain, rows, configuration={'delta.appendOnly': 'true'})
 DeltaTable.create(f'{root}/vectors', schema=Schema(plain), configuration={'delta.enableDeletionVectors': 'true'})
 os._exit(0)
 `;
 
 describe('Rules of Delta tables that others made', { skip: skipWithoutPython }, async () => {
-  const { backend, root } = startDeltaBackend({ after });
+  const { backend, root } = startDeltaBackend({ after }, withParquetWriter());
 
   const load = async (table: string, source: string, settings: TestLoad = {}) =>
     loadBytes(backend, table, await arrowBytes(`table = pa.table(${source})`), settings);
@@ -229,6 +230,15 @@ table = pa.table({'id': np.arange(${rows}), 'd': pa.array([Decimal(10) ** 30] * 
     await loadBytes(backend, 'exact', await plain(5));
     await loadBytes(backend, 'exact', await plain(1_000_000));
     assert.equal(await found('exact'), 1_000_005);
+    // A table's own properties may ask for the statistics that cannot be told.
+    await loadBytes(backend, 'counted', await plain(5));
+    for (const writer of ['delta-rs', 'duckdb'] as const) {
+      await loadBytes(backend, 'counted', await plain(1_000_000), { delta: { writer } });
+    }
+    assert.equal(await found('counted'), 2_000_005);
+    const asked = { tableProperties: { 'delta.dataSkippingStatsColumns': 'd' } };
+    await loadBytes(backend, 'asked', await plain(5), { delta: asked });
+    assert.equal(await found('asked'), 5);
     const merge = { on: ['id'], whenMatched: 'update', whenNotMatched: 'insert' } as const;
     await load('merged', `{'id': [1], 'd': pa.array([1], pa.decimal128(38, 0))}`);
     await loadBytes(backend, 'merged', await plain(3), { mode: 'merge', merge });

@@ -10,7 +10,7 @@ from deltalake import DeltaTable, Schema, WriterProperties
 
 from .errors import WorkerError
 from .merges import MergeClauses
-from .parquet import writer_properties
+from .parquet import without_rounded_statistics, writer_properties
 from .requests import Arguments
 from .rewrites import Rewrite
 from .staging import FileLayout
@@ -42,6 +42,8 @@ class LoadPlan:
         schema = Schema.from_json(args.text("schema"))
         merge = args.nested("merge")
         absent = args.find_text("absent")
+        rewrite = Rewrite.from_args(args.nested("rewrite"))
+        written = [schema] if rewrite is None else [schema, rewrite.schema]
         return LoadPlan(
             mode=args.text("mode"),
             late_mode=args.find_text("late_mode"),
@@ -54,10 +56,12 @@ class LoadPlan:
             predicate=args.find_text("predicate"),
             merge=None if merge is None else MergeClauses.from_args(merge),
             adopt=args.flag("adopt"),
-            rewrite=Rewrite.from_args(args.nested("rewrite")),
+            rewrite=rewrite,
             absent=None if absent is None else Schema.from_json(absent),
             target_file_size=args.find_int("target_file_size"),
-            writer_properties=writer_properties(args.find_text("compression") or "snappy"),
+            writer_properties=without_rounded_statistics(
+                writer_properties(args.find_text("compression") or "snappy"), *written
+            ),
         )
 
 
