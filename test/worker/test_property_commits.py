@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,6 +52,31 @@ def test_other_tables_and_features_for_readers_are_left_to_the_engine(tmp_path: 
     place = Location(str(tmp_path / "times"))
     assert not commit_properties(place, table, {"delta.enableDeletionVectors": "true"}, COMMIT)
     assert table.version() == 0
+
+
+@pytest.mark.parametrize("feature", ("inCommitTimestamp", "rowTracking", "identityColumns", "icebergCompatV1"))
+def test_tables_with_features_that_ask_more_of_a_commit_are_left_to_the_engine(tmp_path: Path, feature: str) -> None:
+    make_table(tmp_path, local_times=True)
+    first = tmp_path / "_delta_log" / f"{0:020}.json"
+    actions = [json.loads(line) for line in first.read_text().splitlines()]
+    for action in actions:
+        if "protocol" in action:
+            action["protocol"]["writerFeatures"].append(feature)
+    first.write_text("\n".join(json.dumps(action) for action in actions))
+    table = DeltaTable(str(tmp_path))
+    assert not commit_properties(Location(str(tmp_path)), table, {"delta.appendOnly": "true"}, COMMIT)
+    assert DeltaTable(str(tmp_path)).version() == 0
+
+
+def test_file_systems_without_links_are_left_to_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = make_table(tmp_path, local_times=True)
+
+    def link(_source: str, _target: str) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    assert not commit_properties(Location(str(tmp_path)), table, {"delta.appendOnly": "true"}, COMMIT)
+    assert os.listdir(tmp_path / "_delta_log") == [f"{0:020}.json"]
 
 
 def test_a_writer_that_was_faster_is_a_conflict(tmp_path: Path) -> None:

@@ -29,6 +29,10 @@ make('mapped', plain, rows, configuration={'delta.columnMapping.mode': 'name'})
 make('exact', [Field('id', 'long'), Field('d', 'decimal(38,0)')], pa.table({'id': [1], 'd': pa.array([Decimal(1)], pa.decimal128(38, 0))}))
 make('counted', [Field('id', 'long'), Field('d', 'decimal(38,0)')], pa.table({'id': [1], 'd': pa.array([Decimal(1)], pa.decimal128(38, 0))}), configuration={'delta.dataSkippingStatsColumns': 'id,d'})
 make('kept', plain, rows, configuration={'delta.appendOnly': 'true'})
+make('stamped', [*plain, Field('at', 'timestamp_ntz')], rows.append_column('at', pa.array([1], pa.timestamp('us'))))
+first = f'{root}/stamped/_delta_log/{0:020}.json'
+log = open(first).read()
+open(first, 'w').write(log.replace('"writerFeatures":[', '"writerFeatures":["inCommitTimestamp",'))
 DeltaTable.create(f'{root}/vectors', schema=Schema(plain), configuration={'delta.enableDeletionVectors': 'true'})
 os._exit(0)
 `;
@@ -271,6 +275,13 @@ table = pa.table({'id': np.arange(${rows}), 'd': pa.array([Decimal(10) ** 30] * 
     assert.deepEqual(await ids('kept'), [1, 2]);
     await backend.tables.optimize('kept', {}, context);
     assert.deepEqual(await ids('kept'), [1, 2]);
+  });
+
+  it('tables whose commits need more than delta-rs gives them are not changed', async () => {
+    const attempt = backend.tables.setProperties('stamped', { 'delta.appendOnly': 'true' }, context);
+    await assert.rejects(attempt, /with inCommitTimestamp/);
+    await refuses(load('stamped', `{'id': [2]}`), 'OPTION_INVALID', 'append');
+    assert.equal((await backend.tables.info('stamped', context)).version, 1);
   });
 
   it('tables with deletion vectors take rows, and give them back', async () => {

@@ -6,9 +6,11 @@ Object stores are reached through obstore: delta-rs's own file calls hold the in
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
+import secrets
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
@@ -31,6 +33,15 @@ _FOR_DELTA_ONLY = re.compile(
 LOADS = "arrowport.loads"
 """The key of the list of loads in the ``commitInfo`` of a commit that several share."""
 
+SCRATCH_PREFIX = "_commit_arrowport_"
+"""How files begin that become a version of a local table's log once they are whole."""
+
+_NO_LINKS = frozenset((errno.EPERM, errno.ENOTSUP, errno.ENOSYS))
+
+
+class LinksUnsupported(Exception):
+    """The file system cannot make a file under a second name, which a commit without delta-rs needs."""
+
 
 def read_commit(location: Location, version: int) -> list[dict[str, Any]] | None:
     """The actions of one commit, or None where its log file is not there (any more). Raises ``ValueError``."""
@@ -41,6 +52,30 @@ def read_commit(location: Location, version: int) -> list[dict[str, Any]] | None
     if not all(isinstance(action, dict) for action in actions):
         raise ValueError("a line of the log is no JSON object")
     return actions
+
+
+def create_commit(location: Location, version: int, actions: list[dict[str, Any]]) -> bool:
+    """Write a version of a local table's log, whole or not at all; returns False where there is one already.
+
+    Raises ``LinksUnsupported``, and ``OSError`` as the disk has it.
+    """
+    folder = os.path.join(location.local_path or "", "_delta_log")
+    lines = "\n".join(json.dumps(action, separators=(",", ":")) for action in actions)
+    scratch = os.path.join(folder, f"{SCRATCH_PREFIX}{secrets.token_hex(16)}.json.tmp")
+    try:
+        with open(scratch, "x", encoding="utf-8") as file:
+            file.write(lines)
+        os.link(scratch, os.path.join(folder, f"{version:020}.json"))
+        return True
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LINKS:
+            raise LinksUnsupported from error
+        raise
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(scratch)
 
 
 def commit_info(actions: list[dict[str, Any]]) -> dict[str, Any]:

@@ -6,11 +6,8 @@ ready files needs little of that: the table's metadata, the keys that were commi
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import os
-import secrets
 import threading
 import time
 from typing import Any
@@ -19,12 +16,11 @@ from urllib.parse import quote
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction
 
-from .commits import APP_ID, CommitPlan, Committed, find_replay_at
+from .commits import APP_ID, COMMIT_ID, CommitPlan, Committed, find_replay_at
 from .errors import WorkerError
 from .key_index import NOT_KNOWN, NOT_THERE, KeyIndex
 from .locations import Location
-from .log_files import commit_info, find_commit, info_of, read_commit
-from .staging import SCRATCH_PREFIX
+from .log_files import LinksUnsupported, commit_info, create_commit, find_commit, info_of, read_commit
 from .table_state import describe_state
 
 _MOST_KEYS = 500_000
@@ -177,26 +173,16 @@ class LogTail:
         return [{"commitInfo": info}, *keys, *({"add": _add(file)} for file in files)]
 
     def _create(self, version: int, actions: list[dict[str, Any]], commit_id: str) -> bool:
-        """Write a version's log file if there is none; whole or not at all."""
-        lines = "\n".join(json.dumps(action, separators=(",", ":")) for action in actions)
-        scratch = os.path.join(self._folder, f"{SCRATCH_PREFIX}{secrets.token_hex(16)}.json.tmp")
+        """Make a version if there is none; also tells one that is there although the disk said otherwise."""
         try:
-            with open(scratch, "x", encoding="utf-8") as file:
-                file.write(lines)
-            try:
-                os.link(scratch, self._path(version))
-            except FileExistsError:
-                return False
-            except OSError as error:
-                if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
-                    raise TailUnusable from error
-                found = read_commit(self._location, version)
-                if found is None or commit_info(found).get("arrowport.commit_id") != commit_id:
-                    raise
+            return create_commit(self._location, version, actions)
+        except LinksUnsupported as error:
+            raise TailUnusable from error
+        except OSError:
+            found = read_commit(self._location, version)
+            if found is None or commit_info(found).get(COMMIT_ID) != commit_id:
+                raise
             return True
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(scratch)
 
 
 def _add(file: AddAction) -> dict[str, Any]:

@@ -6,23 +6,35 @@ readers that know no such type, Spark 3.5 among them, refuse the table from then
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
 import time
 from typing import Any
 
 from deltalake import CommitProperties, DeltaTable
 
-from .errors import WorkerError
+from .errors import MESSAGES, WorkerError
 from .locations import Location
-from .staging import SCRATCH_PREFIX
+from .log_files import LinksUnsupported, create_commit
 
 _LISTS_FEATURES = 3
 """From this reader version on a table's protocol lists features."""
 
 _WRITER_FEATURES = {"delta.enableChangeDataFeed": "changeDataFeed", "delta.appendOnly": "appendOnly"}
+_KNOWN_FEATURES = frozenset(
+    (
+        "appendOnly",
+        "invariants",
+        "checkConstraints",
+        "changeDataFeed",
+        "generatedColumns",
+        "columnMapping",
+        "timestampNtz",
+        "deletionVectors",
+        "v2Checkpoint",
+    )
+)
+"""Features that ask nothing of a commit of properties; delta-rs refuses tables with others, naming them."""
+
 _FOR_DELTA_RS = frozenset(("delta.enableDeletionVectors", "delta.columnMapping.mode", "delta.checkpointPolicy"))
 
 
@@ -34,12 +46,17 @@ def commit_properties(
     Raises ``WorkerError`` conflict when another writer was faster.
     """
     protocol = table.protocol()
-    if location.local_path is None or protocol.min_reader_version < _LISTS_FEATURES or _FOR_DELTA_RS & set(properties):
+    features = set(protocol.writer_features or [])
+    if (
+        location.local_path is None
+        or protocol.min_reader_version < _LISTS_FEATURES
+        or not features <= _KNOWN_FEATURES
+        or _FOR_DELTA_RS & set(properties)
+    ):
         return False
     wanted = {
         _WRITER_FEATURES[name] for name, value in properties.items() if _WRITER_FEATURES.get(name) and value == "true"
     }
-    features = set(protocol.writer_features or [])
     actions: list[dict[str, Any]] = [_info(properties, commit), _metadata(table, properties)]
     if not wanted <= features:
         actions.append(
@@ -52,7 +69,11 @@ def commit_properties(
                 }
             }
         )
-    _create(os.path.join(location.local_path, "_delta_log"), table.version() + 1, actions)
+    try:
+        if not create_commit(location, table.version() + 1, actions):
+            raise WorkerError("conflict", MESSAGES["conflict"])
+    except LinksUnsupported:
+        return False
     table.update_incremental()
     return True
 
@@ -83,16 +104,3 @@ def _metadata(table: DeltaTable, properties: dict[str, str]) -> dict[str, Any]:
             "configuration": {**metadata.configuration, **properties},
         }
     }
-
-
-def _create(folder: str, version: int, actions: list[dict[str, Any]]) -> None:
-    scratch = os.path.join(folder, f"{SCRATCH_PREFIX}{secrets.token_hex(16)}.json.tmp")
-    try:
-        with open(scratch, "x", encoding="utf-8") as file:
-            file.write("\n".join(json.dumps(action, separators=(",", ":")) for action in actions))
-        os.link(scratch, os.path.join(folder, f"{version:020}.json"))
-    except FileExistsError as error:
-        raise WorkerError("conflict", "Another writer changed the table at the same time.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(scratch)

@@ -23,11 +23,10 @@ from deltalake.transaction import AddAction
 
 from .errors import WorkerError
 from .locations import Location
-from .log_files import delete_file, delete_folder, open_store, read_commit
+from .log_files import SCRATCH_PREFIX, delete_file, delete_folder, open_store, read_commit
 from .logs import log, redact
 
 STAGING_FOLDER = "_arrowport"
-SCRATCH_PREFIX = "_commit_arrowport_"
 _SCRATCH_SECONDS = 600.0
 """Scratch files of commits are in use for milliseconds; older ones were left by a crash."""
 
