@@ -43,6 +43,10 @@ export function wrapSession(
     get isInTransaction() {
       return session.isInTransaction;
     },
+    get mayHoldTemporaries() {
+      return session.mayHoldTemporaries;
+    },
+    renewSnapshot: () => session.renewSnapshot(),
     setOption: (name, value) => session.setOption(name, value),
     options: () => session.options(),
     beginLoad: (request) => session.beginLoad(request),

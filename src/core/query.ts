@@ -169,6 +169,13 @@ export interface QuerySession extends QueryRunner {
   /** Throws HANDLE_NOT_FOUND when none is open. Stops what still runs in it. */
   rollback(): Promise<void>;
   readonly isInTransaction: boolean;
+  /** Whether statements or loads may have left something temporary in it; told too often rather than too seldom. */
+  readonly mayHoldTemporaries: boolean;
+  /**
+   * The open transaction sees from its next statement on what has been committed until then, unless it has changed
+   * something itself: then it keeps its snapshot. Does nothing where none is open.
+   */
+  renewSnapshot(): void;
   /** Settings of this session only. A null unsets. Never settings of the engine at large. */
   setOption(name: string, value: string | null): Promise<'set' | 'unknown-name' | 'invalid-value'>;
   /** `catalog`, `schema`, `time_zone`, `timeout_ms`, with their values now. */

@@ -26,10 +26,12 @@ export interface ClientSessions {
   succeed(transaction: string | null, call: FlightCall): StatementPlace | null;
   /** The place that a ticket was made for. Throws HANDLE_NOT_FOUND when it is gone. */
   reopen(place: TicketPlace, call: FlightCall): StatementPlace;
-  /** The client's session, which is opened where there is none. */
+  /** The client's session. Where there is none: that of the transaction that the client has open, else a new one. */
   open(call: FlightCall): Promise<QuerySession>;
   /** The client's session, if it has one. */
   current(call: FlightCall): QuerySession | null;
+  /** The transaction that the client has open on its connection sees what others have committed, unless it has changed something. */
+  renewSnapshot(call: FlightCall): void;
   /** Closes the client's session; resolves with whether there was one. */
   close(call: FlightCall): Promise<boolean>;
   /** Begins a transaction; resolves with its id. */
@@ -48,8 +50,8 @@ interface ClientSession {
 
 interface Transaction {
   readonly session: QuerySession;
-  /** Whether the session was opened for the transaction, and ends with it. */
-  readonly ownsSession: boolean;
+  /** Whether the session was opened for the transaction, and ends with it unless the client has something to keep in it. */
+  ownsSession: boolean;
   untie(): void;
 }
 
@@ -108,10 +110,7 @@ class Sessions implements ClientSessions {
   succeed(transaction: string | null, call: FlightCall): StatementPlace | null {
     if (transaction === null || this.#findTransaction(Buffer.from(transaction, 'hex'), call) !== null)
       return null;
-    const latest =
-      call.connection === undefined ? undefined : this.#latest.get(call.connection)?.get(call.caller.name);
-    const isOpen = latest !== undefined && this.#findTransaction(latest, call) !== null;
-    return this.find(call, isOpen ? latest : undefined);
+    return this.find(call, this.#openTransaction(call) === null ? undefined : this.#latestId(call));
   }
 
   reopen(place: TicketPlace, call: FlightCall): StatementPlace {
@@ -128,18 +127,24 @@ class Sessions implements ClientSessions {
   async open(call: FlightCall): Promise<QuerySession> {
     const found = this.#findSession(call);
     if (found !== null) return found.query;
+    const transaction = this.#openTransaction(call);
+    if (transaction?.ownsSession === true) {
+      this.#keep(transaction.session, call);
+      transaction.ownsSession = false;
+      return transaction.session;
+    }
     const query = await this.#engine.openSession(call.caller.name);
-    const caller = call.caller.name;
-    let id: string;
     try {
-      id = this.#add(query, caller);
+      this.#keep(query, call);
     } catch (error) {
       await query.close();
       throw error;
     }
-    call.addHeader('set-cookie', `${COOKIE}=${id}`);
-    this.#tieToConnection({ id, caller, query }, call.connection);
     return query;
+  }
+
+  renewSnapshot(call: FlightCall): void {
+    this.#openTransaction(call)?.session.renewSnapshot();
   }
 
   async close(call: FlightCall): Promise<boolean> {
@@ -178,13 +183,14 @@ class Sessions implements ClientSessions {
         'OPTION_INVALID',
         'The action must be END_TRANSACTION_COMMIT or END_TRANSACTION_ROLLBACK.',
       );
-    const { session, ownsSession, untie } = this.#transactions.take(transactionId, call.caller.name);
-    untie();
+    const transaction = this.#transactions.take(transactionId, call.caller.name);
+    const { session } = transaction;
+    transaction.untie();
     try {
       if (action === endAction.COMMIT_OR_RELEASE) await session.commit();
       else await session.rollback();
     } finally {
-      if (ownsSession) await session.close();
+      if (transaction.ownsSession && !this.#keepTemporaries(session, call)) await session.close();
     }
   }
 
@@ -193,11 +199,35 @@ class Sessions implements ClientSessions {
     await this.#sessions.close();
   }
 
-  #add(query: QuerySession, caller: string): string {
+  /** Makes it the client's session. */
+  #keep(query: QuerySession, call: FlightCall): void {
+    const caller = call.caller.name;
     const session = { id: '', caller, query };
-    const id = toHex(this.#sessions.add(session, caller));
-    session.id = id;
-    return id;
+    session.id = toHex(this.#sessions.add(session, caller));
+    call.addHeader('set-cookie', `${COOKIE}=${session.id}`);
+    this.#tieToConnection(session, call.connection);
+  }
+
+  /** What is temporary lives on after the transaction that made it, where the client's connection stands for a session. */
+  #keepTemporaries(query: QuerySession, call: FlightCall): boolean {
+    if (!query.mayHoldTemporaries || this.#findSession(call) !== null) return false;
+    try {
+      this.#keep(query, call);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #latestId(call: FlightCall): Uint8Array | undefined {
+    if (call.connection === undefined) return undefined;
+    return this.#latest.get(call.connection)?.get(call.caller.name);
+  }
+
+  /** The transaction that the client has begun last on its connection, while it is open. */
+  #openTransaction(call: FlightCall): Transaction | null {
+    const latest = this.#latestId(call);
+    return latest === undefined ? null : this.#findTransaction(latest, call);
   }
 
   #findTransaction(id: Uint8Array, call: FlightCall): Transaction | null {

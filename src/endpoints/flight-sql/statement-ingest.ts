@@ -47,6 +47,8 @@ export async function ingestStatement(
     throw error;
   });
   const receipt = await parts.ingestor.ingest(request);
+  // ADBC names no transaction: a client that has one open wants to see what it has loaded.
+  if (request.beginLoad === undefined) parts.sessions.renewSnapshot(call);
   return receipt.rows_processed;
 }
 

@@ -27,6 +27,8 @@ export interface Lease extends QueryConnection {
   readonly schema: string;
   readonly inSession: boolean;
   readonly inTransaction: boolean;
+  /** Told before a statement that may change something runs. */
+  noteChange?(): void;
   /** Told once, when nothing runs on the connection any more; `broken` where a result on it was left unread. */
   end(broken: boolean): Promise<void>;
 }

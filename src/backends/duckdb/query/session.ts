@@ -46,6 +46,10 @@ export class DuckDbSession implements QuerySession {
   #opening: Promise<QueryConnection> | null = null;
   #schema = 'main';
   #inTransaction = false;
+  #mayHoldTemporaries = false;
+  /** Whether the open transaction may have changed something, and whether its snapshot is to be a new one. */
+  #hasChanged = false;
+  #wantsSnapshot = false;
   #closed = false;
   /** The statement that has the connection, and when it gives it back. */
   #current: { readonly guard: Pick<RunGuard, 'stop'>; readonly ended: Promise<void> } | null = null;
@@ -57,6 +61,10 @@ export class DuckDbSession implements QuerySession {
 
   get isInTransaction(): boolean {
     return this.#inTransaction;
+  }
+
+  get mayHoldTemporaries(): boolean {
+    return this.#mayHoldTemporaries;
   }
 
   /** Whether it has a connection, with what it keeps there. */
@@ -100,6 +108,12 @@ export class DuckDbSession implements QuerySession {
     if (this.#inTransaction) throw new ArrowportError('QUERY_INVALID', 'A transaction is open already.');
     await this.#command('BEGIN TRANSACTION');
     this.#inTransaction = true;
+    this.#hasChanged = false;
+    this.#wantsSnapshot = false;
+  }
+
+  renewSnapshot(): void {
+    this.#wantsSnapshot = this.#inTransaction && !this.#hasChanged;
   }
 
   async commit(): Promise<void> {
@@ -160,6 +174,8 @@ export class DuckDbSession implements QuerySession {
   async beginLoad(request: SessionLoadRequest): Promise<Load> {
     const own = await this.#takeOwn();
     const context = own.database.loaderContext();
+    this.#mayHoldTemporaries ||= request.isTemporary;
+    this.#hasChanged = true;
     try {
       return await beginSessionLoad(request, context, {
         catalog: own.rules.catalog,
@@ -230,21 +246,41 @@ export class DuckDbSession implements QuerySession {
 
   async #lease(guard: RunGuard, sql: string): Promise<Lease> {
     this.#refuseClosed();
-    if (this.#own === null && !/\btemp/i.test(sql)) {
+    const namesTemporary = /\btemp/i.test(sql);
+    if (this.#own === null && !namesTemporary) {
       return { ...(await this.#options.lease()), inSession: true };
     }
+    this.#mayHoldTemporaries ||= namesTemporary;
     const own = await this.#takeOwn();
     const end = await this.#takeTurn(guard);
+    try {
+      await this.#takeSnapshot(own);
+    } catch (thrown) {
+      end();
+      throw thrown;
+    }
     return {
       ...own,
       schema: this.#schema,
       inSession: true,
       inTransaction: this.#inTransaction,
+      noteChange: () => {
+        this.#hasChanged = true;
+      },
       end: async (broken) => {
         if (broken && !this.#closed) await own.connection.run('SELECT 1').catch(() => undefined);
         end();
       },
     };
+  }
+
+  /** Whoever has the turn begins anew what has only read. */
+  async #takeSnapshot({ connection }: QueryConnection): Promise<void> {
+    if (!this.#wantsSnapshot) return;
+    this.#wantsSnapshot = false;
+    if (!this.#inTransaction || this.#hasChanged) return;
+    await connection.run('ROLLBACK');
+    await connection.run('BEGIN TRANSACTION');
   }
 
   async #takeOwn(): Promise<QueryConnection> {

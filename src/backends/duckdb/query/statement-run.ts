@@ -51,6 +51,7 @@ export async function openStatement(
   const guard = new RunGuard(context, parts.settings().timeout_ms);
   let giveBack: (() => void) | null = null;
   let lease: Lease | null = null;
+  let made: DuckDBPreparedStatement | null = null;
   const showsNames = context.caller.isUnrestricted;
   let scene: Parameters<typeof toQueryError>[1] = { sql, showsNames };
   const translate = (thrown: unknown): ArrowportError => {
@@ -66,6 +67,8 @@ export async function openStatement(
     guard.end();
     for (const cleanUp of cleanUps) cleanUp();
     parts.running.delete(guard);
+    // A statement that failed keeps what it had gathered, until the garbage is collected.
+    made?.destroySync();
     try {
       if (isBounded && lease !== null) await liftBounds(lease, lease.schema);
       await lease?.end(broken);
@@ -81,6 +84,7 @@ export async function openStatement(
     guard.watch(found.connection);
     const gate = { ...gateContext(found, parameters, context, parts), onEnd: cleanUps.push.bind(cleanUps) };
     const admitted = await guard.run(() => admitStatement(sql, gate));
+    if (admitted.kind !== 'query') found.noteChange?.();
     const { valueLimitBytes, boundsCalls, isHungry } = admitted.growth;
     if (isHungry) cleanUps.push(parts.memory.watch(guard));
     if (valueLimitBytes !== null) {
@@ -92,6 +96,7 @@ export async function openStatement(
       () => guard.run(() => found.connection.prepare(admitted.sql.text)),
       guard.signal,
     );
+    made = prepared;
     refuseOtherKind(prepared, admitted);
     return {
       lease: found,
