@@ -77,6 +77,30 @@ const ordinary: readonly (readonly [sql: string, first: unknown])[] = [
     "WITH RECURSIVE r AS (SELECT 0 AS i, 'p' AS path UNION ALL SELECT n.i, path || '/' || n.name FROM r JOIN numbers n ON n.i = r.i + 1 WHERE n.i < 4) SELECT max(path) FROM r",
     'p/1/2/3',
   ],
+  [
+    'WITH RECURSIVE r AS (SELECT i, [name] AS path FROM numbers WHERE i = 0 UNION ALL SELECT n.i, list_append(path, n.name) FROM r JOIN numbers n ON n.i BETWEEN r.i * 2 + 1 AND r.i * 2 + 2 WHERE n.i < 4000 AND NOT list_contains(path, n.name)) SELECT max(len(path)) + count(*) FROM r',
+    4012,
+  ],
+  [
+    'WITH RECURSIVE r AS (SELECT 1 AS n, [1] AS l UNION ALL SELECT n + 1, list_append(l, n) FROM r WHERE n < 2000) SELECT sum(list_sum(l)) FROM r x JOIN range(3) y(j) ON x.n = 2000 + j',
+    1_999_001,
+  ],
+  [
+    "WITH RECURSIVE r(n, t, d) AS (SELECT 1, 'a', DATE '2024-01-01' UNION ALL SELECT n + 1, t || chr(97 + n % 26), d + INTERVAL 1 DAY FROM r WHERE n < 60) SELECT concat(max(r.d), max(strlen(t)), count(*)) FROM r, r AS s(m, u, v) WHERE m = 2",
+    '2024-02-296060',
+  ],
+  [
+    'WITH RECURSIVE fib(n, a, b) AS (SELECT 1, 0::HUGEINT, 1::HUGEINT UNION ALL SELECT n + 1, b, a + b FROM fib WHERE n < 60) SELECT a FROM fib WHERE n = 60',
+    956_722_026_041,
+  ],
+  [
+    "WITH RECURSIVE r(n, t) USING KEY (n) AS (SELECT i, name FROM numbers WHERE i < 3 UNION SELECT n, t || '+' FROM r WHERE strlen(t) < 4) SELECT max(t) FROM r, range(2)",
+    '2+++',
+  ],
+  [
+    "WITH RECURSIVE s(t, i) AS (SELECT '1..4', 2 UNION ALL SELECT substr(t, 1, i - 1) || z || substr(t, i + 1), instr(substr(t, 1, i - 1) || z || substr(t, i + 1), '.')::INT FROM s, (SELECT unnest(['2', '3']) AS z) WHERE i > 0) SELECT max(t) FROM s WHERE i = 0",
+    '1334',
+  ],
   ['SELECT i AS a, a + 1 AS b, b * 2 AS c FROM numbers WHERE i = 4', 4],
   [`SELECT ('{"a": {"b": [1, "x"]}}' -> 'a' -> 'b' ->> 1) || (('{"c": 3}'::JSON) ->> '$.c')`, 'x3'],
   [`SELECT upper('{"a": "x"}' ->> 'a')`, 'X'],
@@ -211,6 +235,22 @@ test('a query whose memory DuckDB does not count is stopped before it takes too 
   const grown = peakMemory(other) - before;
   assert.ok(grown < 700, `${grown.toFixed(0)} MiB`);
   assert.deepEqual((await ask(other, 'SELECT median(i) FROM range(1001) t(i)')).rows, [[500]]);
+});
+
+test('a statement that fails leaves nothing in the memory of DuckDB', async (t) => {
+  const other = await startServer(t);
+  const memory = async () => {
+    const text = await (await fetch(`${other.url}/metrics`)).text();
+    return Number(/^arrowport_memory_bytes\{kind="duckdb"\} (\S+)/m.exec(text)?.[1]);
+  };
+  const fails = 'SELECT max(len(l)) FROM (SELECT list(i) AS l FROM range(300000) t(i)), range(10000)';
+  await ask(other, fails);
+  const before = await memory();
+  for (let round = 0; round < 8; round += 1) {
+    assert.equal((await ask(other, fails)).code, 'RESULT_TOO_LARGE');
+  }
+  const left = (await memory()) - before;
+  assert.ok(left < 4 * 1024 * 1024, `${left} bytes`);
 });
 
 test('a statement that is too long for the memory is refused for good', async () => {

@@ -43,9 +43,35 @@ const repeated: readonly string[] = [
   `WITH a0 AS ${gathered}, ${Array.from({ length: 12 }, (_, n) => `a${n + 1} AS (FROM a${n} UNION ALL FROM a${n})`).join(', ')} SELECT max(list_sum(list_sort(l))) FROM a12`,
 ];
 
+const lists = (rounds: number) =>
+  `r AS (SELECT 1 AS n, [1]::BIGINT[] AS l UNION ALL SELECT n + 1, list_concat(l, l) FROM r WHERE n < ${rounds})`;
+const texts = (rounds: number) =>
+  `r AS (SELECT 1 AS n, 'xxxxxxxx' AS s UNION ALL SELECT n + 1, s || s FROM r WHERE n < ${rounds})`;
+
+/** What recursion makes longer round by round, with and without a join that repeats it. */
+const recursive: readonly string[] = [
+  `WITH RECURSIVE ${lists(19)} SELECT max(list_sum(list_transform(l, lambda y: y + 1))) FROM r, ${many} WHERE n = 19`,
+  `WITH RECURSIVE ${lists(19)} SELECT max(l) FROM (SELECT l FROM r WHERE n = 19), ${many}`,
+  `WITH RECURSIVE ${lists(19)}, e AS (FROM r WHERE n = 19) SELECT l FROM e, ${many}`,
+  `WITH RECURSIVE ${lists(19)} SELECT max(list_sum(list_sort(q.l))) FROM "R" AS q JOIN ${many} ON b.x % 19 + 1 = q.n`,
+  `WITH RECURSIVE ${lists(40)} SELECT max(len(l)) FROM r`,
+  `WITH RECURSIVE ${texts(20)} SELECT max(strlen(upper(s))) FROM r, ${many} WHERE n = 20`,
+  `WITH RECURSIVE ${texts(20)} SELECT max(strlen(concat(s, x))) FROM r, ${many} WHERE n = 20`,
+  `WITH RECURSIVE ${texts(20)} SELECT (SELECT s FROM r WHERE n = 20 + x % 1) FROM ${many}`,
+  `WITH RECURSIVE ${texts(20)}, ${Array.from({ length: 12 }, (_, n) => `a${n + 1} AS (FROM ${n === 0 ? 'r' : `a${n}`} UNION ALL FROM ${n === 0 ? 'r' : `a${n}`})`).join(', ')} SELECT max(upper(s)) FROM a12 WHERE n = 20`,
+  `WITH RECURSIVE ${texts(40)} SELECT max(strlen(s)) FROM r`,
+  `WITH RECURSIVE r AS (SELECT 1 AS n, 'x' AS s UNION ALL SELECT n + 1, replace(s, 'x', 'xxxxxxxxxxxxxxxx') FROM r WHERE n < 9) SELECT max(s) FROM r`,
+  `WITH RECURSIVE r AS (SELECT 1 AS n, '[1]'::JSON AS j UNION ALL SELECT n + 1, json_array(j, j) FROM r WHERE n < 40) SELECT max(strlen(j)) FROM r`,
+  `WITH RECURSIVE r AS (SELECT 1 AS n, [1] AS l UNION ALL SELECT n + 1, flatten([l, l]) FROM r WHERE n < 40) SELECT max(len(l)) FROM r`,
+  `WITH RECURSIVE r AS (SELECT 1 AS n, [1] AS l UNION ALL SELECT n + 1, [y FOR y IN l || l] FROM r WHERE n < 40) SELECT max(len(l)) FROM r`,
+  `WITH RECURSIVE r(n, s) USING KEY (n) AS (SELECT 1, 'xxxxxxxx' UNION SELECT n + 1, s || s FROM r WHERE n < 22) SELECT max(upper(s)) FROM r, ${many} WHERE n = 22`,
+  `EXPLAIN ANALYZE WITH RECURSIVE ${texts(20)} SELECT max(upper(s)) FROM r, ${many} WHERE n = 20`,
+];
+
 /** Statements that would take more memory or time than the server has, were they run as they are. */
 export const hostile: readonly string[] = [
   ...repeated,
+  ...recursive,
   'SELECT len(range(1000000000))',
   'SELECT len(range(0, 1000000000))',
   'SELECT len(range(1000000000, 0, -1))',

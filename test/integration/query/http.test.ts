@@ -173,6 +173,15 @@ test('errors name what is wrong and the character where', async () => {
     ["SELECT 'open", 'QUERY_INVALID', 8],
     ['SELECT foo(1)', 'QUERY_INVALID', 8],
     ["SELECT error('told')", 'QUERY_INVALID', undefined],
+    ["SELECT 'é😀' FRM t", 'QUERY_INVALID', 17],
+    ["SELECT 'é😀' +", 'QUERY_INVALID', 14],
+    ["SELECT 'é😀' || 'open", 'QUERY_INVALID', 16],
+    ["PIVOT t ON 'é😀'", 'QUERY_INVALID', 12],
+    ['INSERT INTO "é😀" VLUES (1)', 'QUERY_INVALID', 18],
+    ["CREATE TABLE x AS SELECT 'é😀' FRM t", 'QUERY_INVALID', 35],
+    ["EXPLAIN SELECT 'é😀' FRM t", 'QUERY_INVALID', 25],
+    ["SELECT 'é😀', getenv('HOME')", 'QUERY_FORBIDDEN', 14],
+    ["SELECT * FROM delta_scan('x')", 'QUERY_FORBIDDEN', 15],
   ];
   for (const [sql, code, position] of cases) {
     const answer = await ask(server, sql);

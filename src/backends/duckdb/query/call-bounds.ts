@@ -1,7 +1,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { quoteIdentifier, quoteText } from '../identifier.ts';
-import { gatheredMacros } from './gathered-values.ts';
+import { gatheredMacros, valueMacros } from './gathered-values.ts';
 import type { QueryConnection } from './query-connection.ts';
+import { fixedTypes } from './value-size.ts';
 
 /** The variable of a connection that holds the bytes that one value may have. */
 const variable = 'arrowport_value_bytes';
@@ -115,6 +116,8 @@ function macro({ parameters, refused, message, name }: Bound): string {
 const repeatedTooMuch =
   'A value that an aggregate gathered, and that the statement repeats for other rows (gather after the join, or apply functions before it), is larger than one may be here';
 
+const lengthenedTooMuch = (why: string) => `A value of a recursion, ${why}, is larger than one may be here`;
+
 /**
  * What looks at the values of aggregates. These name their argument twice, which DuckDB takes for one aggregate: a
  * lambda would not do, where an aggregate stands in HAVING or PIVOT.
@@ -129,6 +132,28 @@ function gatheredMacro(refused: string, v: string): string {
   const error = `error(${quoteText(repeatedTooMuch)})`;
   return `CASE WHEN ${refused} THEN ${error} WHEN strlen(${v}::VARCHAR)::HUGEINT > ${valueBytes} THEN ${error} ELSE ${v} END`;
 }
+
+/** DuckDB knows the type when it plans, so that values of a few bytes cost nothing. */
+function valueCheck(limit: string, message: string): string {
+  return `CASE WHEN regexp_matches(typeof(v), ${quoteText(fixedTypes.source)}) AND NOT contains(typeof(v), '[') THEN v
+    WHEN strlen(v::VARCHAR)::HUGEINT > ${limit} THEN error(${quoteText(message)}) ELSE v END`;
+}
+
+/** What each round of a recursion hands to the next; few rows of it are worked on at once, so it may be longer. */
+const roundFactor = 16;
+const valueChecks: readonly (readonly [name: string, check: string])[] = [
+  [
+    valueMacros.repeated,
+    valueCheck(
+      valueBytes,
+      lengthenedTooMuch('which its rounds make longer and the statement repeats for other rows'),
+    ),
+  ],
+  [
+    valueMacros.lengthened,
+    valueCheck(`${valueBytes} * ${roundFactor}`, lengthenedTooMuch('which its rounds make longer')),
+  ],
+];
 
 const installed = new WeakMap<object, Promise<void>>();
 
@@ -180,6 +205,9 @@ async function makeMacros(connection: DuckDBConnection): Promise<void> {
     await connection.run(
       `CREATE OR REPLACE MACRO memory.${gatheredSchema}.${name}(v) AS ${gatheredMacro(refused, 'v')}`,
     );
+  }
+  for (const [name, check] of valueChecks) {
+    await connection.run(`CREATE OR REPLACE MACRO memory.${gatheredSchema}.${name}(v) AS ${check}`);
   }
   const array = gatheredMacro(`len(p)::HUGEINT > ${elements}`, 'p');
   await connection.run(

@@ -1,13 +1,13 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { quoteText } from '../identifier.ts';
-import { isPureFunction } from './function-rules.ts';
+import { isOutwardFunction, isPureFunction } from './function-rules.ts';
 import { fixedTypes } from './value-size.ts';
 
 /** What the gate has to know of a database; the same for as long as it is open, since nothing can be loaded into it. */
 export interface DatabaseRules {
   /** The catalog of the database file. */
   readonly catalog: string;
-  /** Whether a function is DuckDB's own (or an extension's) and not one that SQL may call. */
+  /** Whether a function is DuckDB's own (or an extension's, also one that is not loaded) and not one that SQL may call. */
   isForbiddenFunction(name: string, isTable: boolean): boolean;
   /** Whether a function of this name (in lower case) is DuckDB's own or an extension's; others are macros. */
   isOwnFunction(name: string): boolean;
@@ -37,7 +37,7 @@ export async function readDatabaseRules(
   return {
     catalog,
     isForbiddenFunction: (name, isTable) =>
-      functions.has(name) && !isPureFunction(name, isTable) && !extra.has(name),
+      (functions.has(name) || isOutwardFunction(name)) && !isPureFunction(name, isTable) && !extra.has(name),
     isOwnFunction: (name) => functions.has(name) || isPureFunction(name, false),
     isFixedSize: (name) => fixed.has(name),
     isOwnView: (name) => views.has(name.toLowerCase()),

@@ -76,6 +76,13 @@ const pureFunctions = `
 const pureTableFunctions =
   'generate_series icu_calendar_names json_each json_tree pg_timezone_names range repeat repeat_row summary test_all_types unnest';
 
+/** Functions of DuckDB's shell and of extensions that read elsewhere: refused as such also where nothing has brought them. */
+const outwardFunctions: ReadonlySet<string> = new Set(
+  `delta_scan getenv http_get http_post iceberg_metadata iceberg_scan iceberg_snapshots load_aws_credentials mysql_execute
+  mysql_query mysql_scan postgres_execute postgres_query postgres_scan postgres_scan_pushdown read_avro read_xlsx
+  sqlite_attach sqlite_query sqlite_scan st_read st_read_meta st_readosm st_readshp`.split(/\s+/),
+);
+
 const scalars: ReadonlySet<string> = new Set([...pureFunctions.trim().split(/\s+/), 'unnest']);
 const tables: ReadonlySet<string> = new Set(pureTableFunctions.split(' '));
 
@@ -83,4 +90,9 @@ const tables: ReadonlySet<string> = new Set(pureTableFunctions.split(' '));
 export function isPureFunction(name: string, isTable: boolean): boolean {
   if (isTable) return tables.has(name);
   return scalars.has(name) || !/^[a-z_]/.test(name) || /^icu_collate_/.test(name);
+}
+
+/** Whether a function of this name (in lower case) is known to reach out of the database, whether it is there or not. */
+export function isOutwardFunction(name: string): boolean {
+  return outwardFunctions.has(name);
 }

@@ -93,6 +93,12 @@ export const gatheredMacros: Readonly<Record<GatheredKind, string>> = {
   array: '_arrowport_gathered_array',
 };
 
+/** The macros that look at a value of any type: one that is repeated for other rows, and one that stays in its own. */
+export const valueMacros = {
+  repeated: '_arrowport_repeated_value',
+  lengthened: '_arrowport_lengthened_value',
+};
+
 /** The values of these calls are looked at before the statement goes on with them, by macros around the calls. */
 export function boundGathered(edited: EditedSql, found: ReadonlySet<TreeNode>): void {
   if (found.size === 0) return;
@@ -100,6 +106,7 @@ export function boundGathered(edited: EditedSql, found: ReadonlySet<TreeNode>): 
   const bytes = Buffer.from(sql, 'utf8');
   const tokens = readSqlTokens(sql) ?? [];
   for (const call of found) {
+    if (call['type'] === 'RECURSIVE_CTE_NODE') continue;
     const location = locationOf(call);
     const at = location === null ? -1 : bytes.subarray(0, location).toString('utf8').length;
     const part = readCall(

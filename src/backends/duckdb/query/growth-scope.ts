@@ -15,8 +15,10 @@ export interface StatementGrowth {
   readonly boundsCalls: boolean;
   /** Whether the memory of the process is to be watched. */
   readonly isHungry: boolean;
-  /** Calls of aggregates whose values are to be looked at, since the statement repeats them. */
+  /** Calls of aggregates, and recursions, whose values are to be looked at, since the statement repeats them. */
   readonly gathered: ReadonlySet<TreeNode>;
+  /** Recursions that may make values longer with each round. */
+  readonly lengthened: ReadonlySet<TreeNode>;
 }
 
 /** Of a statement that takes nothing besides. */
@@ -25,6 +27,7 @@ export const noGrowth: StatementGrowth = {
   boundsCalls: false,
   isHungry: false,
   gathered: new Set(),
+  lengthened: new Set(),
 };
 
 /** What the parts of an expression know of what is around them. */

@@ -71,8 +71,12 @@ async function run(
     () =>
       open.guard.run(async () => {
         const prepared = await connection.prepare(sql);
-        binding?.(prepared);
-        return prepared.runAndReadAll();
+        try {
+          binding?.(prepared);
+          return await prepared.runAndReadAll();
+        } finally {
+          prepared.destroySync();
+        }
       }),
     open.guard.signal,
   );

@@ -6,7 +6,7 @@ interface EngineError {
   readonly exception_type?: string;
   readonly exception_message?: string;
   readonly error_subtype?: string;
-  /** Bytes from the start of the statement. */
+  /** From the start of the statement: bytes, or characters where the grammar refuses it. */
   readonly position?: string;
   readonly type?: string;
   readonly name?: string;
@@ -79,6 +79,7 @@ const rules: readonly Rule[] = [
     text: 'A statement of the transaction has failed, so that nothing of it can be committed: roll it back.',
   },
   { type: /^Out of Memory$/, code: 'OVERLOADED', text: 'DuckDB has no memory left for this query.' },
+  { type: /^IO$/, message: /^Parquet files do not support /, code: 'TYPE_UNSUPPORTED' },
   { type: /^IO$/, code: 'BACKEND_UNAVAILABLE', text: 'The database cannot read or write its files.' },
   { type: /^(FATAL|INTERNAL)$/i, code: 'INTERNAL', text: 'The database failed on this query.' },
 ];
@@ -109,7 +110,7 @@ export function describeEngineError(engine: EngineError, scene: ErrorScene, caus
     (candidate) => candidate.type.test(type) && (candidate.message?.test(message) ?? true),
   );
   if (rule?.code === 'OVERLOADED' && scene.sql.length > largeTextCharacters) return textTooLarge(cause);
-  const position = engine.position === undefined ? null : toPosition(Number(engine.position), scene);
+  const position = findPosition(engine, scene);
   const ownText = rule?.limit === undefined ? undefined : `${message} (${rule.limit}).`;
   const text = rule?.text ?? ownText ?? `${type === '' ? 'Query' : type} Error: ${shorten(message)}`;
   return new ArrowportError(rule?.code ?? 'QUERY_INVALID', text, {
@@ -154,6 +155,20 @@ function withoutHint(message: string, showsNames: boolean): string {
   )
     return message;
   return text;
+}
+
+/**
+ * The 1-based character that an error is about. The grammar, whose messages begin in lower case, counts characters; what
+ * comes after it counts bytes.
+ */
+function findPosition(
+  { exception_type, exception_message = '', position }: EngineError,
+  scene: ErrorScene,
+): number | null {
+  if (position === undefined) return null;
+  const at = Number(position);
+  if (exception_type !== 'Parser' || !/^[a-z]/.test(exception_message)) return toPosition(at, scene);
+  return Number.isInteger(at) && at >= 0 && scene.locate === undefined ? at + 1 : null;
 }
 
 /** The 1-based character at a byte. */

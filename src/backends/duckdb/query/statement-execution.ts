@@ -133,8 +133,12 @@ async function runEmpty(
     () =>
       guard.run(async () => {
         const prepared = await lease.connection.prepare(`SELECT * FROM (${sql}\n) LIMIT 0`);
-        binding(prepared);
-        return prepared.run();
+        try {
+          binding(prepared);
+          return await prepared.run();
+        } finally {
+          prepared.destroySync();
+        }
       }),
     guard.signal,
   );

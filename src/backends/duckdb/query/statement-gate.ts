@@ -6,6 +6,7 @@ import { type AdmittedStatement, type GateContext, severalStatements } from './g
 import { boundGathered } from './gathered-values.ts';
 import { noGrowth, type StatementGrowth } from './growth-scope.ts';
 import { describeEngineError, positionOf, toQueryError } from './query-error.ts';
+import { boundRecursions } from './recursive-values.ts';
 import { admitSelect } from './select-gate.ts';
 import { readSqlTokens } from './sql-tokens.ts';
 import { judgeGrowth } from './statement-growth.ts';
@@ -32,6 +33,7 @@ export async function admitStatement(sql: string, context: GateContext): Promise
     const edited = await admitSelect(sql, tree, context);
     const growth = growthOf(sql, tree, context);
     boundGathered(edited, growth.gathered);
+    boundRecursions(edited, tree, growth);
     return { kind: 'query', sql: edited, explains: false, growth };
   }
   const explained = explainedPart(sql);
@@ -132,6 +134,7 @@ async function admitExplain(sql: string, start: number, context: GateContext): P
   const inner = await admitSelect(sql.slice(start), tree, hidingFiles(context));
   const growth = growthOf(sql.slice(start), tree, context);
   boundGathered(inner, growth.gathered);
+  boundRecursions(inner, tree, growth);
   const edited = new EditedSql(sql);
   if (inner.text !== inner.original) {
     edited.replace(Buffer.byteLength(sql.slice(0, start)), Buffer.byteLength(sql), inner.text);

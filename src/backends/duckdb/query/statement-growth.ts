@@ -13,7 +13,7 @@ import {
   shownName,
 } from './expression-facts.ts';
 import { GatheredValues, isArraySubquery, isGathering, noteColumn, withCall } from './gathered-values.ts';
-import { fitsOneValue, fitsText, searchesLong } from './growth-limits.ts';
+import { fitsOneValue, fitsText, searchesLong, textTooLarge, valueShare } from './growth-limits.ts';
 import {
   type GrowthRules,
   noGrowth,
@@ -21,6 +21,7 @@ import {
   type StatementGrowth,
 } from './growth-scope.ts';
 import { positionOf } from './query-error.ts';
+import { growthOfRounds } from './recursive-values.ts';
 import { isNode, locationOf, type TreeNode } from './statement-tree.ts';
 import {
   canGrow,
@@ -39,10 +40,6 @@ import {
 const maxAliasParts = 10_000;
 const maxArrayElements = 16_384;
 
-/** Rows that DuckDB hands to a function at once. */
-const rowsAtOnce = 2048;
-const leastValueBytes = 64;
-
 /**
  * Judges a statement: how large the values of its functions may be, so that a call over as many rows as DuckDB takes
  * at once stays within `maxCallBytes` (where the statement does not tell by itself that they stay small), and whether
@@ -59,7 +56,8 @@ export function judgeGrowth(
   const first = new GrowthReader(rules, options, false);
   first.read(tree);
   const gathered = first.values.repeated;
-  if (!first.needsBounds && gathered.size === 0) return { ...noGrowth, isHungry: first.isHungry };
+  if (!first.needsBounds && gathered.size + first.lengthened.size === 0)
+    return { ...noGrowth, isHungry: first.isHungry };
   const second = new GrowthReader(rules, options, first.needsBounds, gathered);
   second.read(tree);
   if (second.values.repeated.size > 0 || second.needsBounds !== first.needsBounds) {
@@ -68,11 +66,11 @@ export function judgeGrowth(
       'The statement repeats lists in a way that is not open here.',
     );
   }
-  const share = maxCallBytes / rowsAtOnce / Math.max(1, second.boundedCalls);
   return {
-    valueLimitBytes: Math.max(leastValueBytes, Math.floor(share)),
+    valueLimitBytes: valueShare(maxCallBytes, second.boundedCalls),
     isHungry: true,
     gathered,
+    lengthened: first.lengthened,
     boundsCalls: first.needsBounds,
   };
 }
@@ -81,6 +79,7 @@ class GrowthReader {
   needsBounds = false;
   boundedCalls = 0;
   isHungry = false;
+  readonly lengthened = new Set<TreeNode>();
   readonly #rules: GrowthRules;
   readonly #sql: string;
   readonly #parameter: ValueSize;
@@ -239,16 +238,21 @@ class GrowthReader {
     this.isHungry = true;
     const first = this.#size(left, scope, '');
     const expressions = new Map(scope.expressions);
-    expressions.set(String(name).toLowerCase(), { ...largestSize([first, columnSize]), gathered: true });
+    const growth = growthOfRounds(right, this.#rules);
+    if (growth === 'by-any') this.lengthened.add(node);
+    if (growth !== null) this.boundedCalls += 1 / 4;
+    const collected = growth === null || this.#boundGathered.has(node) ? [] : [node];
+    const own = { ...largestSize([first, columnSize]), gathered: true, collected };
+    expressions.set(String(name).toLowerCase(), own);
     const next = this.#size(right, { ...scope, expressions, hasRows: true }, '');
-    const size = this.values.repeat(largestSize([first, next]));
-    return { ...size, gathered: size.gathered && canGrow(next) };
+    const size = largestSize([first, next]);
+    this.values.repeat({ ...size, collected: size.collected.filter((call) => call !== node) });
+    return { ...size, gathered: size.gathered && canGrow(next), collected };
   }
 
   #columnSize(node: TreeNode, scope: Scope): ValueSize {
     const names = Array.isArray(node['column_names']) ? node['column_names'].map(String) : [];
-    const [name = ''] = names;
-    const folded = name.toLowerCase();
+    const folded = (names[0] ?? '').toLowerCase();
     const argument = scope.lambda.get(folded);
     if (argument !== undefined) return argument;
     const alias = names.length === 1 ? scope.aliases.get(folded) : undefined;
@@ -319,11 +323,7 @@ class GrowthReader {
     if (!this.#bounded) return columnSize;
     const name = String(node['function_name']).toLowerCase();
     if (!fitsText(given)) {
-      throw new ArrowportError(
-        'RESULT_TOO_LARGE',
-        `${shownName(name)} would put a text or parameter of ${given.bytes} bytes into the values of each row (query.max_call_bytes).`,
-        { details: { limit: 'query.max_call_bytes' } },
-      );
+      throw textTooLarge(`${shownName(name)} would put a text or parameter of ${given.bytes} bytes`);
     }
     if (isOpen && scope.lambda.size > 0) {
       throw this.#refused(`How much ${name}() makes must be written as a number inside of a lambda.`, node);
