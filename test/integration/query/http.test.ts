@@ -231,6 +231,16 @@ test('text forms keep every digit and tell NULL from empty', async () => {
   );
 });
 
+test('values that Parquet has no place for are refused, and not as a fault of the server', async () => {
+  const response = await fetch(`${server.url}/query`, {
+    method: 'POST',
+    headers: { accept: 'application/vnd.apache.parquet' },
+    body: "SELECT INTERVAL '-5 days' AS i",
+  });
+  const problem = (await response.json()) as { code: string; outcome: string };
+  assert.deepEqual([response.status, problem.code, problem.outcome], [422, 'TYPE_UNSUPPORTED', 'rejected']);
+});
+
 test('Parquet keeps the sign of zero', { skip: skipWithoutPython }, async () => {
   const answer = await fetch(`${server.url}/query`, {
     method: 'POST',
