@@ -184,7 +184,7 @@ const BEFORE_PARENTHESIS = new Set(
 
 /**
  * Checks that a text is one expression over columns and literals: operators, IN, BETWEEN, LIKE, IS NULL, CASE,
- * CAST and ordinary functions of one row. Whether its columns exist and its types agree is for the engine.
+ * CAST and ordinary functions of one row. Whether it parses, its columns exist and its types agree is for the worker.
  * Throws OPTION_INVALID, naming the option.
  */
 export function checkPredicate(option: string, text: string): void {
@@ -192,11 +192,18 @@ export function checkPredicate(option: string, text: string): void {
   if (text.length > MAX_LENGTH) throw refusal(option, `it is longer than ${MAX_LENGTH} characters`);
   const tokens = tokenize(option, text);
   let depth = 0;
+  let brackets = 0;
   tokens.forEach((token, index) => {
     if (token.kind === 'punctuation') {
       if (token.text === '(') depth += 1;
       if (token.text === ')') depth -= 1;
       if (depth < 0) throw refusal(option, 'a parenthesis is closed that was not opened');
+      if (token.text === '[') brackets += 1;
+      if (token.text === ']') brackets -= 1;
+      // The engine would take what is before the comma, and pass over the rest.
+      if (token.text === ',' && depth === 0 && brackets === 0) {
+        throw refusal(option, 'a comma parts it in two');
+      }
       return;
     }
     if (token.kind === 'quoted' && isOpening(tokens[index + 1])) {

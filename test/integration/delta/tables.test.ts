@@ -122,11 +122,34 @@ os._exit(0)`,
       'nope = 1',
       '(id = 1',
       '',
+      // The engine takes such a text up to the end of its first expression.
+      `id >= 0 name = 'n1'`,
+      `true 'x'`,
+      'id >= 0, id = 1',
+      'id >= 0 as found',
+      '(id >= 0) id',
     ];
     for (const filter of bad)
       await refused('OPTION_INVALID', () => tables.read('guarded', { filter }, context));
     for (const predicate of bad)
       await refused('OPTION_INVALID', () => tables.delete('guarded', { predicate }, context));
+    for (const predicate of bad) {
+      await refused('OPTION_INVALID', () =>
+        tables.update('guarded', { updates: { name: "'changed'" }, predicate }, context),
+      );
+    }
+    const row = await rowsOf(0, 1);
+    for (const replacePredicate of bad) {
+      await refused('OPTION_INVALID', () =>
+        loadBytes(backend, 'guarded', row, { mode: 'overwrite', replacePredicate }),
+      );
+    }
+    for (const expression of ['id name', '1 2', 'id, 1', '1 as x', 'id +']) {
+      await refused('OPTION_INVALID', () =>
+        tables.update('guarded', { updates: { id: expression } }, context),
+      );
+    }
+    assert.equal((await tables.info('guarded', context)).version, 0);
     assert.equal((await tables.info('guarded', context)).row_count, 3);
   });
 

@@ -19,6 +19,7 @@ const allowed = [
   `nested.from = 1`,
   `größe > 1`,
   'a % 2 = 0 and b & 1 = 1',
+  'array[1, 2][1] = least(a, b)',
 ];
 
 const refused = [
@@ -37,6 +38,7 @@ const refused = [
   'a.evil(1)',
   'id = (1',
   'id = 1)',
+  'id = 1, id = 2',
   `name = 'open`,
   'id = $1',
   'id = ?',

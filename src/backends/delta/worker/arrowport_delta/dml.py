@@ -10,7 +10,7 @@ from deltalake import CommitProperties, DeltaTable, WriterProperties
 from .aftercare import Aftercare, after_commit
 from .commits import NO_HOOKS, CommitPlan, commit_with_retries
 from .errors import WorkerError, classify
-from .expressions import check_condition, classify_expression
+from .expressions import check_condition, check_whole, classify_expression
 from .merges import quoted
 from .packed_files import replacing_properties
 from .requests import Context
@@ -38,6 +38,8 @@ def update(context: Context) -> dict[str, Any]:
     predicate = context.args.find_text("predicate")
     if not updates:
         raise WorkerError("invalid", "updates must name at least one column.")
+    for name, expression in updates.items():
+        check_whole(f"updates.{name}", expression)
 
     def run(table: DeltaTable, properties: CommitProperties) -> dict[str, Any]:
         known = {str(field.name) for field in table.schema().fields}

@@ -19,6 +19,8 @@ _UNKNOWN_COLUMN = re.compile(r"no field named (.{1,140}?)\.(?:\s|$)", re.IGNOREC
 _PARSER = re.compile(
     r"parser ?error[:(]\s*\"?(expected: [^\n]{1,60}?, found: [^\n]{1,40}?)(?: at line|\"\)|$)", re.IGNORECASE
 )
+_GOES_ON = re.compile(r"parsererror\(\"expected: \), found: ([^\n]{1,60}?)(?: at line|\"\)|$)", re.IGNORECASE)
+_TOO_DEEP = re.compile("recursion ?limit", re.IGNORECASE)
 _NO_CONDITION = re.compile(r"non-boolean predicate .{1,400}? returning (\w+)", re.IGNORECASE | re.DOTALL)
 _OF_ROWS = re.compile(
     r"divide ?by ?zero|cast error|can't cast|cannot cast|overflow|regex parse error|invalid regex|"
@@ -44,11 +46,29 @@ def classify_expression(error: BaseException) -> WorkerError:
     return WorkerError("predicate", MESSAGES["predicate"]) if failure.kind == "schema" else failure
 
 
+def check_whole(option: str, text: str) -> None:
+    """Refuse a text that goes on behind an expression: the engine takes the expression and passes over the rest.
+
+    Raises ``WorkerError`` predicate. A text that begins with no expression is left to the engine.
+    """
+    try:
+        # Names are looked up once all of it is parsed, that of the table first; nothing is evaluated.
+        QueryBuilder().execute(f'select ({text}) from "no such table"')
+    except Exception as error:
+        if match := _GOES_ON.search(str(error)):
+            message = f"{option} is no expression that can be used: an operator is missing before {match[1]}."
+            raise WorkerError("predicate", message) from error
+        if _TOO_DEEP.search(str(error)):
+            message = f"{option} is no expression that can be used: it is nested too deeply."
+            raise WorkerError("predicate", message) from error
+
+
 def check_condition(table: DeltaTable, option: str, text: str) -> None:
     """Refuse an expression that is no condition: the engine takes ``1`` for all rows when it changes a table.
 
     Raises ``WorkerError`` predicate. An expression that cannot be planned here is left to the engine.
     """
+    check_whole(option, text)
     try:
         query = f"select ({text}) as found from target limit 0"
         found = QueryBuilder().register("target", table).execute(query).schema.field(0).type

@@ -14,7 +14,7 @@ from arro3.io import write_csv, write_ipc_stream, write_ndjson, write_parquet
 from deltalake import DeltaTable
 
 from .errors import WorkerError
-from .expressions import classify_expression
+from .expressions import check_whole, classify_expression
 from .frames import FrameConnection
 from .requests import Context
 from .versions import open_version
@@ -73,9 +73,12 @@ def read(context: Context) -> dict[str, Any]:
     table = open_version(context)
     columns = args.texts("columns") or None
     _check_columns(table, columns)
+    condition = _find_filter(context)
     try:
-        reader = table.scan(columns=columns, predicate=args.find_text("filter"))
+        reader = table.scan(columns=columns, predicate=condition)
     except Exception as error:
+        if condition is None:
+            raise
         raise classify_expression(error) from error
     wanted = columns or [str(field.name) for field in table.schema().fields]
     target = _select(table.schema().to_arrow(), wanted)
@@ -96,18 +99,28 @@ def changes(context: Context) -> dict[str, Any]:
         raise WorkerError("version_not_found", f"The table has no version {first}.")
     if last is not None and last < first:
         raise WorkerError("invalid", "to must not be before from.")
+    condition = _find_filter(context)
     try:
         reader = table.load_cdf(
             starting_version=first,
             ending_version=last,
             columns=columns,
-            predicate=args.find_text("filter"),
+            predicate=condition,
             allow_out_of_range=True,
         )
     except Exception as error:
+        if condition is None:
+            raise
         raise classify_expression(error) from error
     names = [str(name) for name in reader.schema.names]
     return _send(context, reader, _plain(reader.schema), names, table.version())
+
+
+def _find_filter(context: Context) -> str | None:
+    condition = context.args.find_text("filter")
+    if condition is not None:
+        check_whole("filter", condition)
+    return condition
 
 
 def _send(
