@@ -21,7 +21,7 @@ export async function sendResult(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  if (answer.format === 'parquet') return sendParquet(engine, query, context, answer, reply);
+  if (answer.format === 'parquet') return sendParquet(engine, query, context, answer, request, reply);
   const result = await engine.run(query.sql, query.parameters, context);
   const pieces = encodeResult(result, answer);
   const head = await readHead(pieces, query.maxRows === undefined ? 1 : HELD_BYTES);
@@ -63,13 +63,17 @@ async function sendParquet(
   query: QueryRequest,
   context: QueryContext,
   answer: RowAnswer,
+  request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const file = await engine.exportParquet(query.sql, query.parameters, context);
   reply.header('content-type', answer.mediaType);
-  reply.header('content-length', file.byteLength);
+  reply.header('vary', 'accept, accept-encoding');
   if (file.isTruncated) reply.header(TRUNCATED_HEADER, 'true');
-  return reply.send(Readable.from(file.bytes, { objectMode: false }));
+  const rows = Readable.from(file.bytes, { objectMode: false });
+  const sent = compress(rows, true, request, reply);
+  if (sent === rows) reply.header('content-length', file.byteLength);
+  return reply.send(sent);
 }
 
 interface Head {
@@ -101,8 +105,8 @@ async function* resume(head: Head, rest: AsyncGenerator<Uint8Array>): AsyncGener
 }
 
 /** Compresses as the client accepts it, zstd before gzip; a failure of the rows breaks the answer off all the same. */
-function compress(rows: Readable, isArrow: boolean, request: FastifyRequest, reply: FastifyReply): Readable {
-  const coding = chooseCoding(String(request.headers['accept-encoding'] ?? ''), isArrow);
+function compress(rows: Readable, isBinary: boolean, request: FastifyRequest, reply: FastifyReply): Readable {
+  const coding = chooseCoding(String(request.headers['accept-encoding'] ?? ''), isBinary);
   if (coding === null) return rows;
   reply.header('content-encoding', coding);
   const compressor =
@@ -113,11 +117,11 @@ function compress(rows: Readable, isArrow: boolean, request: FastifyRequest, rep
 }
 
 /**
- * Libraries list all that they understand, unasked, `deflate` among it: Arrow is compressed only for clients that name
- * nothing but zstd and gzip, since it would cost the others most of their speed.
+ * Libraries list all that they understand, unasked, `deflate` among it: Arrow and Parquet are compressed only for clients
+ * that name nothing but zstd and gzip, since it would cost the others most of their speed.
  */
-function chooseCoding(header: string, isArrow: boolean): 'zstd' | 'gzip' | null {
-  if (isArrow && /deflate|\bbr\b|\*/i.test(header)) return null;
+function chooseCoding(header: string, isBinary: boolean): 'zstd' | 'gzip' | null {
+  if (isBinary && /deflate|\bbr\b|\*/i.test(header)) return null;
   const accepted = new Map(
     header.split(',').map((entry) => {
       const [name = '', ...parameters] = entry.split(';').map((part) => part.trim().toLowerCase());

@@ -300,6 +300,14 @@ test('bodies are compressed as the client accepts it', async () => {
   const zstd = await exchange('text/csv', sql, '', { 'accept-encoding': 'gzip, zstd' });
   assert.equal(zstd.headers['content-encoding'], 'zstd');
   assert.ok(zstdDecompressSync(zstd.body).equals(plain.body));
+  const parquet = 'application/vnd.apache.parquet';
+  const file = await exchange(parquet, sql, '', { 'accept-encoding': 'gzip, deflate, br, zstd' });
+  assert.equal(file.headers['content-encoding'], undefined, 'what libraries send unasked');
+  assert.equal(file.headers['vary'], 'accept, accept-encoding');
+  const asked = await exchange(parquet, sql, '', { 'accept-encoding': 'zstd' });
+  assert.equal(asked.headers['content-encoding'], 'zstd');
+  assert.equal(zstdDecompressSync(asked.body).toString('latin1', 0, 4), 'PAR1');
+  assert.equal(zstdDecompressSync(asked.body).byteLength, file.body.byteLength);
 });
 
 test('a query ends with its time', async () => {
