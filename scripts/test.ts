@@ -13,7 +13,7 @@ const lookMs = Math.min(10_000, testLimitMs);
 /** Settings of whoever runs the tests that would change what servers, clients and Python do in them. */
 const foreign =
   /^((https?|all|no|grpc)_proxy|no_color|force_color|lang(uage)?|lc_\w+|node_options|python(path|home|startup|warnings|optimize)|(aws|azure|google)_(?!ca_).*)$/i;
-const ownSettings = /^ARROWPORT_(?!TEST_PYTHON$|DELTA_PYTHON$|CRASH_SEED$|SOAK_SEED$)/;
+const ownSettings = /^ARROWPORT_(?!TEST_|DELTA_PYTHON$|CRASH_SEED$|SOAK_SEED$)/;
 
 const environment = Object.entries(process.env).filter(
   ([name]) => !foreign.test(name) && !ownSettings.test(name),

@@ -23,11 +23,19 @@ test('a test file that is stuck is ended with what it started and named, and the
   const stuck = write('stuck.test.mjs', "test('stuck', () => { spawn('sleep', ['7654']); for (;;); });");
   const other = write(
     'other.test.mjs',
-    "test('other', () => { if (process.env.HTTP_PROXY !== undefined) throw new Error('a proxy'); });",
+    `test('other', () => {
+      if (process.env.HTTP_PROXY !== undefined) throw new Error('a proxy');
+      if (process.env.ARROWPORT_TEST_SPARK_PYTHON !== 'chosen') throw new Error('what the tests are told is lost');
+    });`,
   );
   const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
   const runner = spawn(process.execPath, [join(repositoryRoot, 'scripts', 'test.ts'), stuck, other], {
-    env: { ...environment, ARROWPORT_TEST_LIMIT_MS: '4000', HTTP_PROXY: 'http://127.0.0.1:9' },
+    env: {
+      ...environment,
+      ARROWPORT_TEST_LIMIT_MS: '4000',
+      ARROWPORT_TEST_SPARK_PYTHON: 'chosen',
+      HTTP_PROXY: 'http://127.0.0.1:9',
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   t.after(() => runner.kill('SIGKILL'));
