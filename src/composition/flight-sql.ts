@@ -29,7 +29,7 @@ export function createFlightSqlSide({
     engine,
     ingestor,
     observer,
-    facts: () => ({ version: packageVersion(), statementTimeoutMs: config().query.timeout_ms }),
+    facts: () => ({ version: packageVersion() }),
     ticketLifetimeMs: () => config().flight_ticket_seconds * 1000,
     parameterBytes: () => Math.floor(config().limits.max_inflight_bytes * PARAMETER_SHARE),
     endpointBytes: () => config().flight_endpoint_bytes,

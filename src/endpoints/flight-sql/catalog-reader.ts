@@ -37,8 +37,33 @@ export function catalogSchema(command: CatalogCommand): ArrowSchema {
 /** Answers a command about the catalog: what the caller may name, as it is now. */
 export async function readCatalog(command: CatalogCommand, source: CatalogSource): Promise<FlightStream> {
   const schema = catalogSchema(command);
-  const batch = buildBatch(schema, await listRows(command, source));
+  const rows = await listRows(command, source);
+  const batch = buildBatch(schema, rows.toSorted(byColumns(orders[command.name])));
   return { schema, batches: only(batch) };
+}
+
+/** The columns that the specification orders the rows of each command by. */
+const orders: Readonly<Record<CatalogCommand['name'], readonly number[]>> = {
+  CommandGetCatalogs: [0],
+  CommandGetDbSchemas: [0, 1],
+  CommandGetTables: [0, 1, 2, 3],
+  CommandGetTableTypes: [0],
+  CommandGetPrimaryKeys: [0, 1, 2, 5, 4],
+  CommandGetExportedKeys: [4, 5, 6, 9, 8],
+  CommandGetImportedKeys: [0, 1, 2, 10, 8],
+  CommandGetCrossReference: [0, 1, 2, 10, 8],
+  CommandGetXdbcTypeInfo: [1, 0],
+  CommandGetSqlInfo: [],
+};
+
+function byColumns(columns: readonly number[]): (a: readonly CellValue[], b: readonly CellValue[]) => number {
+  return (a, b) => {
+    for (const column of columns) {
+      const [left, right] = [a[column] ?? '', b[column] ?? ''];
+      if (left !== right) return left < right ? -1 : 1;
+    }
+    return 0;
+  };
 }
 
 async function* only<T>(value: T): AsyncGenerator<T> {

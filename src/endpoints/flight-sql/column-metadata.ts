@@ -32,7 +32,9 @@ function describeField(
   tell('TABLE_NAME', table.name);
   tell('IS_AUTO_INCREMENT', 0);
   tell('IS_SEARCHABLE', 1);
+  tell('IS_READ_ONLY', table.kind === 'view' || table.catalog === 'delta' ? 1 : 0);
   if (column === undefined) return { ...field, metadata };
+  tell('IS_CASE_SENSITIVE', /^(VARCHAR|JSON|ENUM\()/.test(column.type) ? 1 : 0);
   tell('TYPE_NAME', column.type.replace(/^DECIMAL\(.*\)$/, 'DECIMAL'));
   if (column.precision !== null) tell('PRECISION', column.precision);
   if (column.scale !== null) tell('SCALE', column.scale);

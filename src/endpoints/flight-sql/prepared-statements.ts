@@ -50,7 +50,8 @@ interface Entry {
 }
 
 const MAX_STATEMENTS = 10_000;
-const IDLE_MS = 60 * 60_000;
+/** How long a prepared statement may go unused before it is closed; SqlInfo tells it. */
+export const PREPARED_IDLE_MS = 60 * 60_000;
 const HANDLE_BYTES = 16;
 const BINDING_BYTES = 4;
 const KEPT_BINDINGS = 4;
@@ -61,7 +62,7 @@ export function createPreparedStatements(): PreparedStatements {
   const table = createHandleTable<Entry>({
     what: 'prepared statement',
     maxHandles: MAX_STATEMENTS,
-    idleMs: IDLE_MS,
+    idleMs: PREPARED_IDLE_MS,
     close: closeEntry,
   });
   const baseOf = (handle: Uint8Array) => handle.subarray(0, HANDLE_BYTES);

@@ -1,11 +1,10 @@
 import type { CellValue, UnionValue } from './build-arrays.ts';
 import { TRANSACTION_IDLE_MS } from './client-sessions.ts';
+import { PREPARED_IDLE_MS } from './prepared-statements.ts';
 
 /** What SqlInfo says that is not the same for every server. */
 export interface ServerFacts {
   readonly version: string;
-  /** Milliseconds; 0 for no limit. */
-  readonly statementTimeoutMs: number;
   /** Whether the caller may only read. */
   readonly isReadOnly: boolean;
 }
@@ -81,7 +80,7 @@ const keywords =
 const numericFunctions =
   'ABS,ACOS,ASIN,ATAN,ATAN2,CEILING,COS,COT,DEGREES,EXP,FLOOR,LOG,LOG10,MOD,PI,POWER,RADIANS,RANDOM,ROUND,SIGN,SIN,SQRT,TAN';
 const stringFunctions =
-  'ASCII,CONCAT,INSERT,LCASE,LEFT,LENGTH,LOCATE,LOWER,LTRIM,REPEAT,REPLACE,RIGHT,RTRIM,SPLIT_PART,SUBSTRING,TRIM,UCASE,UPPER';
+  'ASCII,CONCAT,LCASE,LEFT,LENGTH,LOWER,LTRIM,POSITION,REPEAT,REPLACE,RIGHT,RTRIM,SPLIT_PART,SUBSTRING,TRIM,UCASE,UPPER';
 const datetimeFunctions =
   'CURRENT_DATE,DATE_DIFF,DATE_PART,DATE_TRUNC,DAYNAME,DAYOFMONTH,DAYOFWEEK,DAYOFYEAR,HOUR,MINUTE,MONTH,MONTHNAME,NOW,QUARTER,SECOND,WEEK,YEAR';
 
@@ -117,7 +116,7 @@ function serverInfo(facts: ServerFacts): readonly (readonly [number, UnionValue]
     [9, flag(true)],
     [10, flag(true)],
     [11, flag(true)],
-    [100, int(Math.min(facts.statementTimeoutMs, 2 ** 31 - 1))],
+    [100, int(PREPARED_IDLE_MS)],
     [101, int(TRANSACTION_IDLE_MS)],
   ];
 }

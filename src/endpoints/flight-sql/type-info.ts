@@ -16,7 +16,7 @@ interface TypeRow {
 }
 
 const xdbc = {
-  UNKNOWN: 0,
+  CHAR: 1,
   DECIMAL: 3,
   INTEGER: 4,
   SMALLINT: 5,
@@ -28,6 +28,8 @@ const xdbc = {
   DATE: 91,
   TIME: 92,
   TIMESTAMP: 93,
+  LONGVARCHAR: -1,
+  BINARY: -2,
   VARBINARY: -3,
   BIGINT: -5,
   TINYINT: -6,
@@ -54,6 +56,7 @@ const types: readonly TypeRow[] = [
   integer('BIGINT', xdbc.BIGINT, 19),
   integer('UBIGINT', xdbc.DECIMAL, 20, true),
   integer('HUGEINT', xdbc.DECIMAL, 38),
+  integer('UHUGEINT', xdbc.DECIMAL, 38, true),
   {
     name: 'DECIMAL',
     dataType: xdbc.DECIMAL,
@@ -65,10 +68,17 @@ const types: readonly TypeRow[] = [
   { name: 'FLOAT', dataType: xdbc.REAL, size: 24, radix: 2 },
   { name: 'DOUBLE', dataType: xdbc.DOUBLE, size: 53, radix: 2 },
   { name: 'VARCHAR', dataType: xdbc.VARCHAR, size: null, quotes: quoted },
-  { name: 'UUID', dataType: xdbc.VARCHAR, size: 36, quotes: quoted },
+  // Clients that look for a type for texts or bytes take the first one of a kind, so these are of other kinds.
+  { name: 'UUID', dataType: xdbc.CHAR, size: 36, quotes: quoted },
+  { name: 'JSON', dataType: xdbc.LONGVARCHAR, size: null, quotes: quoted },
   { name: 'BLOB', dataType: xdbc.VARBINARY, size: null, quotes: quoted },
+  { name: 'BIT', dataType: xdbc.BINARY, size: null, quotes: quoted },
   { name: 'DATE', dataType: xdbc.DATE, size: 10, quotes: ["DATE '", "'"], datetime: 1 },
   { name: 'TIME', dataType: xdbc.TIME, size: 15, quotes: ["TIME '", "'"], datetime: 2 },
+  { name: 'TIME_NS', dataType: xdbc.TIME, size: 18, quotes: ["TIME_NS '", "'"], datetime: 2 },
+  { name: 'TIME WITH TIME ZONE', dataType: xdbc.TIME, size: 21, quotes: ["TIMETZ '", "'"], datetime: 4 },
+  { name: 'TIMESTAMP_S', dataType: xdbc.TIMESTAMP, size: 19, quotes: ["TIMESTAMP_S '", "'"], datetime: 3 },
+  { name: 'TIMESTAMP_MS', dataType: xdbc.TIMESTAMP, size: 23, quotes: ["TIMESTAMP_MS '", "'"], datetime: 3 },
   { name: 'TIMESTAMP', dataType: xdbc.TIMESTAMP, size: 26, quotes: ["TIMESTAMP '", "'"], datetime: 3 },
   { name: 'TIMESTAMP_NS', dataType: xdbc.TIMESTAMP, size: 29, quotes: ["TIMESTAMP_NS '", "'"], datetime: 3 },
   {
@@ -81,6 +91,7 @@ const types: readonly TypeRow[] = [
   { name: 'INTERVAL', dataType: xdbc.INTERVAL, size: null, quotes: ["INTERVAL '", "'"] },
 ];
 
+const texts: ReadonlySet<number> = new Set([xdbc.CHAR, xdbc.VARCHAR, xdbc.LONGVARCHAR]);
 const NULLABLE = 1;
 const SEARCHABLE = 3;
 
@@ -100,7 +111,7 @@ function toRow(type: TypeRow): readonly CellValue[] {
     quotes?.[1] ?? null,
     params ?? null,
     NULLABLE,
-    dataType === xdbc.VARCHAR,
+    texts.has(dataType),
     SEARCHABLE,
     isNumber ? (isUnsigned ?? false) : null,
     false,

@@ -137,7 +137,7 @@ connection.close()
     [true, 'VARCHAR', '', '', 'parent_x'],
   ]);
   assert.match(steps.failure('missing'), /could not find a table|NOT_FOUND/);
-  assert.deepEqual(steps.value('types'), ['TABLE', 'VIEW', 'LOCAL TEMPORARY']);
+  assert.deepEqual(steps.value('types'), ['LOCAL TEMPORARY', 'TABLE', 'VIEW']);
   assert.equal(steps.value('info'), 'Arrowport');
 });
 

@@ -63,6 +63,6 @@ test('the Flight SQL JDBC driver runs statements and reads the catalog', {
   assert.equal(value('tables'), 'main:items:TABLE');
   assert.equal(value('columns'), 'id:INTEGER name:VARCHAR price:DECIMAL made:TIMESTAMP');
   assert.equal(value('keys'), 'id');
-  assert.equal(value('table types'), 'TABLE;VIEW;LOCAL TEMPORARY');
+  assert.equal(value('table types'), 'LOCAL TEMPORARY;TABLE;VIEW');
   assert.equal(value('what fails'), '[]');
 });
