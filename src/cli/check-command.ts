@@ -6,6 +6,7 @@ import type { CliHost } from './host.ts';
 import { paint, writeJson, writeTable } from './output.ts';
 
 interface CheckOptions {
+  readonly files: boolean;
   readonly json?: boolean;
 }
 
@@ -19,8 +20,11 @@ interface RouteSummary {
 export function registerCheckCommand(program: Command, host: CliHost): void {
   program
     .command('check')
-    .description('check a configuration file; each problem is a line of file:line:column: what is wrong')
+    .description(
+      'check a configuration file, and the files that it names; each problem is a line of file:line:column: what is wrong',
+    )
     .argument('<file>', 'the configuration file')
+    .option('--no-files', 'do not look for the files that it names: they are on another machine')
     .option('--json', 'print {valid, routes, problems} as JSON on standard output')
     .addHelpText('after', '\nExample:\n  $ arrowport check arrowport.yaml')
     .action((file: string, options: CheckOptions) => check(file, options, host));
@@ -28,11 +32,17 @@ export function registerCheckCommand(program: Command, host: CliHost): void {
 
 async function check(file: string, options: CheckOptions, host: CliHost): Promise<void> {
   const { findConfigText } = await import('../config/config-file.ts');
-  const { checkConfig } = await import('../config/check.ts');
+  const { checkSources } = await import('../config/check.ts');
+  const { readYamlDocument } = await import('../config/yaml-document.ts');
   try {
     const text = await findConfigText(resolve(host.cwd, file), file);
     if (text === undefined) throw new CliFailure('refused', `there is no file ${file}: check the path`);
-    const config = checkConfig(text, file, host.env);
+    const document = readYamlDocument(text, file, host.env);
+    const config = checkSources({ document, streams: null, overrides: [] });
+    if (options.files) {
+      const { checkNamedFiles } = await import('../composition/check-files.ts');
+      await checkNamedFiles(config, document, host.cwd);
+    }
     const { storage_backend: defaultBackend, streams } = config;
     const routes = Object.entries(streams).map(([stream, route]) => ({
       stream,

@@ -156,7 +156,8 @@ function listSources({ config, cwd, logger }: AuthSideOptions, state: State): re
   return sources;
 }
 
-async function readKeyFile(path: string, shownName: string): Promise<IssuerKeys> {
+/** Reads the file of `auth.jwt.key_file`, which messages call `shownName`. Throws CONFIG_INVALID. */
+export async function readKeyFile(path: string, shownName: string): Promise<IssuerKeys> {
   const refuse = (reason: string, cause?: unknown) =>
     new ArrowportError('CONFIG_INVALID', `auth.jwt.key_file: ${shownName}: ${reason}`, { cause });
   const text = await findConfigText(path, shownName);

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { findPropertyProblem } from '../../core/delta-properties.ts';
 
@@ -8,6 +9,10 @@ export const deltaOptions = {
       table_path: z
         .string()
         .regex(/^(?![A-Za-z][A-Za-z0-9+.-]*:\/\/).+$|^(file|s3|s3a|gs|az|adl|abfs|abfss):\/\/.+$/)
+        .refine(
+          isLocalOrStore,
+          'write a folder of this machine as a path, or as file:// and the whole path: file:///srv/tables',
+        )
         .default('./delta_tables')
         .meta({
           description:
@@ -102,3 +107,12 @@ export const deltaRouteSchema = z.strictObject({
       expected: 'a mapping of property names to values',
     }),
 });
+
+function isLocalOrStore(path: string): boolean {
+  if (!path.startsWith('file://')) return true;
+  try {
+    return fileURLToPath(path) !== '';
+  } catch {
+    return false;
+  }
+}
