@@ -98,7 +98,8 @@ class JsonNumber {
   }
 }
 
-function parseExactly(text: string): unknown {
+/** Parses JSON with every digit of its numbers; `undefined` for what is none. */
+export function parseExactly(text: string): unknown {
   try {
     return JSON.parse(text, (_name: string, value: unknown, context?: { readonly source?: string }) =>
       typeof value === 'number' ? new JsonNumber(context?.source ?? String(value)) : value,
@@ -108,7 +109,8 @@ function parseExactly(text: string): unknown {
   }
 }
 
-function formatValue(value: unknown): string {
+/** A parsed value as tables show it. */
+export function formatValue(value: unknown): string {
   if (value === null || value === undefined) return 'NULL';
   if (value instanceof JsonNumber) return value.source;
   return typeof value === 'string'

@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type DeltaOptions, openAnswer, readWholeNumber } from './delta-request.ts';
-import { brokenOff, writeRowLines, writeRowTable } from './delta-rows.ts';
+import { brokenOff } from './delta-rows.ts';
 import { CliFailure } from './failure.ts';
 import type { CliHost } from './host.ts';
+import { shownRows, writeAnswerLines, writeAnswerTable } from './query-rows.ts';
 import { checkFolder, chooseRowFormat, type RowOutputOptions, rowFormats, saveRows } from './row-file.ts';
 import { addConnectionOptions } from './server-connection.ts';
 
@@ -60,16 +61,15 @@ async function runQuery(argument: string, options: QueryOptions, host: CliHost):
 }
 
 async function showRows(sql: string, options: QueryOptions, host: CliHost): Promise<void> {
-  const accept = 'application/x-ndjson';
   if (host.stdout.isTTY !== true) {
-    const response = await open(sql, options, host, options.maxRows, accept);
-    await writeRowLines(response, host);
+    const response = await open(sql, options, host, options.maxRows, shownRows);
+    await writeAnswerLines(response, host);
     tellTruncated(response, host);
     return;
   }
   const shown = options.maxRows ?? terminalRows;
-  const response = await open(sql, options, host, options.maxRows ?? shown + 1, accept);
-  const { hasMore } = await writeRowTable(response, host, shown);
+  const response = await open(sql, options, host, options.maxRows ?? shown + 1, shownRows);
+  const { hasMore } = await writeAnswerTable(response, host, shown);
   if (hasMore) host.stderr.write(`These are the first ${shown} rows: --max-rows N shows more\n`);
   else tellTruncated(response, host);
 }

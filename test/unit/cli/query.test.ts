@@ -40,6 +40,18 @@ test('query answers lines, formats and files, and says what was refused', async 
   const piped = await runCli(['query', '-', '--url', server.url], { cwd, input: 'SELECT 1 AS one' });
   assert.equal(piped.stdout, 'one\n1\n');
 
+  const alike = await run(`SELECT 'x' AS b, 1 AS "2", 2 AS a, 3 AS a, 4 AS "__proto__"`);
+  assert.equal(alike.stdout, 'b\t2\ta\ta\t__proto__\nx\t1\t2\t3\t4\n');
+  const none = await run('SELECT 1 AS one, NULL AS two WHERE false');
+  assert.equal(none.stdout, 'one\ttwo\n');
+  const nested = await run(`SELECT [[1], []] AS l, {'a': 'x]"}\\'} AS "rows"":[", ']},[' AS t FROM range(2)`);
+  assert.equal(nested.stdout, `l\trows":[\tt\n${`[[1],[]]\t{"a":"x]\\"}\\\\"}\t]},[\n`.repeat(2)}`);
+  const long = await run("SELECT i, repeat('é\"', 50) AS s FROM range(20000) t(i)");
+  assert.equal(
+    long.stdout,
+    `i\ts\n${Array.from({ length: 20_000 }, (_, i) => `${i}\t${'é"'.repeat(50)}\n`).join('')}`,
+  );
+
   const wrong = await run('SELECT nope', '--output', 'wrong.parquet');
   assert.equal(wrong.code, 1);
   assert.match(wrong.stderr, /^refused: QUERY_INVALID: .*nope.* \(at character 8\)/);
@@ -88,4 +100,7 @@ test('query shows a table on a terminal, and not all of a long one', {
   assert.match(stdout, /│ 99 │/);
   assert.doesNotMatch(stdout, /│ 100 │/);
   assert.match(stdout, /first 100 rows/);
+  const none = await runOnTerminal(['query', 'SELECT 1 AS lonely WHERE false', '--url', server.url]);
+  assert.match(none, /lonely/);
+  assert.match(none, /No rows/);
 });
