@@ -86,6 +86,12 @@ export function bufferWidths(type: ArrowType): readonly (number | null)[] {
   }
 }
 
+/** The bytes of an array's buffers and of its children's, its dictionary left out. */
+export function byteSize(array: ArrayData): number {
+  const own = array.buffers.reduce((sum, buffer) => sum + (buffer?.length ?? 0), 0);
+  return array.children.reduce((sum, child) => sum + byteSize(child), own);
+}
+
 /** Whether a type's values are text. */
 export function isText(type: ArrowType): boolean {
   return type.kind === 'utf8' || type.kind === 'large-utf8' || type.kind === 'utf8-view';

@@ -1,4 +1,4 @@
-import type { ArrayData } from '../core/array-data.ts';
+import { byteSize } from '../arrow/array-layout.ts';
 import type { Transport } from '../core/ingest.ts';
 import type { ArrowBatch, PreparedQuery, QueryEngine, QueryResult, QueryRunner } from '../core/query.ts';
 import { toArrowportError } from '../errors.ts';
@@ -138,9 +138,4 @@ class QueryMeter {
 function outcomeOf(thrown: unknown): QueryOutcome {
   const { code, outcome } = toArrowportError(thrown);
   return code === 'CANCELLED' ? 'cancelled' : outcome;
-}
-
-function byteSize(array: ArrayData): number {
-  const own = array.buffers.reduce((sum, buffer) => sum + (buffer?.length ?? 0), 0);
-  return array.children.reduce((sum, child) => sum + byteSize(child), own);
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { ArrayData } from '../../core/array-data.ts';
+import { byteSize } from '../../arrow/array-layout.ts';
 import type { ArrowBatch, QueryResult } from '../../core/query.ts';
 import type { ArrowSchema } from '../../core/schema.ts';
 import { ArrowportError } from '../../errors.ts';
@@ -81,9 +81,4 @@ async function readAll(result: QueryResult, maxBytes: number): Promise<KeptResul
     await result.close();
   }
   return { schema: result.schema, batches, rows, bytes };
-}
-
-function byteSize(array: ArrayData): number {
-  const own = array.buffers.reduce((sum, buffer) => sum + (buffer?.byteLength ?? 0), 0);
-  return array.children.reduce((sum, child) => sum + byteSize(child), own);
 }
