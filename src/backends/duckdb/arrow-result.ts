@@ -65,7 +65,7 @@ export function readArrowResult(
 /** Reads chunk by chunk: all of the result, or its first batch where a worker is free for the rest. */
 async function* readChunks(
   result: DuckDBResult,
-  { schema, read, failure }: ArrowExport,
+  { schema, open, release, failure }: ArrowExport,
   size: BatchSize,
   options: ReadOptions,
 ): AsyncGenerator<ArrowBatch, BatchWorker | null> {
@@ -78,9 +78,14 @@ async function* readChunks(
     if (chunk === null || chunk.rowCount === 0) break;
     const wanted = Math.min(chunk.rowCount, left);
     let isFull = false;
-    for (const batch of gathering.add(read(chunk), wanted)) {
-      isFull = true;
-      yield batch;
+    const array = open(chunk);
+    try {
+      for (const batch of gathering.add(array, wanted)) {
+        isFull = true;
+        yield batch;
+      }
+    } finally {
+      release();
     }
     left -= wanted;
     if (wanted < chunk.rowCount) {
@@ -112,6 +117,6 @@ async function* readByWorker(
       yield batch;
     }
   } finally {
-    worker.release();
+    await worker.release();
   }
 }

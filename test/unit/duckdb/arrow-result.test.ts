@@ -93,6 +93,33 @@ for (const { setting, name, rows, options } of settings.flatMap((setting) =>
   });
 }
 
+/** Chunks of every length, and nulls that begin and end within bytes of bitmaps. */
+const irregular = `SELECT i, CASE WHEN i % 11 <> 3 THEN i * 0.5 END AS number,
+  CASE WHEN i // 3000 = 2 THEN NULL WHEN hash(i) % 5 = 0 THEN '' ELSE repeat('ä', (i % 13)::INTEGER) || i END AS text,
+  CASE WHEN i < 20000 OR i % 9 <> 0 THEN hash(i) % 3 = 0 END AS flag,
+  i::DECIMAL(30, 3) AS decimal, CASE WHEN i % 17 <> 0 THEN i::VARCHAR::BLOB END AS bytes,
+  CASE WHEN i % 5 <> 0 THEN [i, NULL, i + 1] END AS list, {'a': i, 'b': CASE WHEN i % 2 = 0 THEN 'b' END} AS struct
+  FROM range(60000) r(i) WHERE hash(i) % 7 < 5 OR i BETWEEN 9000 AND 9500`;
+
+for (const { name, rows, options } of ways) {
+  for (const odd of [rows, 5003, 40_000]) {
+    test(`values stay where they are in batches of ${odd} rows of irregular chunks, read ${name}`, {
+      skip: skipWithoutPython,
+    }, async (t) => {
+      const path = join(makeTempFolder(t), 'result.arrows');
+      writeFileSync(path, await exportQuery(await connect(t), irregular, odd, options));
+      const answer = await runPythonJson<{ differences: string[]; columns: number; rows: number }>(compare, [
+        irregular,
+        path,
+        '',
+      ]);
+      assert.deepEqual(answer.differences, []);
+      assert.equal(answer.columns, 8);
+      assert.ok(answer.rows > 40_000);
+    });
+  }
+}
+
 test('batches have the rows that were asked for, whatever the chunks of DuckDB are', async (t) => {
   const connection = await connect(t);
   const result = await connection.stream('SELECT i, i % 3 = 0 AS b FROM range(10000) r(i) WHERE i % 7 < 5');

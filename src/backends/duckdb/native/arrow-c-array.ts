@@ -30,17 +30,8 @@ function readStruct(struct: Buffer): CArray {
   };
 }
 
-/** The children of a struct array, in copies held by `memory`; `struct` holds the `ArrowArray`. */
-export function copyChildren(
-  struct: Buffer,
-  fields: readonly ArrowField[],
-  memory: CopiedMemory,
-): ArrayData[] {
-  const { children } = readStruct(struct);
-  return fields.map((field, index) => copyArray(children[index] ?? 0n, field, memory));
-}
-
-function copyArray(address: bigint, field: ArrowField, memory: CopiedMemory): ArrayData {
+/** The array whose `ArrowArray` is at the address, in copies held by `memory`. */
+export function copyArray(address: bigint, field: ArrowField, memory: CopiedMemory): ArrayData {
   const array = readStruct(readBytes(address, arrayStructBytes));
   const { length } = array;
   const buffers = copyBuffers(array, field, memory);

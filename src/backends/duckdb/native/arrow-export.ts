@@ -1,12 +1,12 @@
 import type { DuckDBDataChunk, DuckDBResult } from '@duckdb/node-api';
 import koffi from 'koffi';
-import type { ArrayData } from '../../../core/array-data.ts';
 import type { ArrowField, ArrowSchema } from '../../../core/schema.ts';
 import { ArrowportError } from '../../../errors.ts';
-import { arrayStructBytes, copyChildren } from './arrow-c-array.ts';
+import { addressOf } from './address.ts';
+import { arrayStructBytes } from './arrow-c-array.ts';
 import { readCField } from './arrow-c-schema.ts';
 import { loadLibduckdb } from './libduckdb.ts';
-import { CopiedMemory, readAddresses, readBytes, readText } from './native-memory.ts';
+import { readAddresses, readBytes, readText } from './native-memory.ts';
 
 const library = loadLibduckdb();
 const releasePrototype = koffi.proto('void ArrowRelease(void *)');
@@ -33,29 +33,32 @@ const arrayReleaseOffset = 64;
 /** Turns the chunks of one query result into Arrow arrays. */
 export interface ArrowExport {
   readonly schema: ArrowSchema;
-  /** The columns of a chunk of this result, in copied memory that is valid until the next call of `read`. */
-  read(chunk: DuckDBDataChunk): ArrayData[];
+  /** The address of a chunk of this result as an `ArrowArray`, which is there until `release`. */
+  open(chunk: DuckDBDataChunk): number;
+  /** Frees the array that was opened. */
+  release(): void;
   /** The result as a worker thread needs it; valid until `close`. */
   address(): { readonly result: bigint; readonly options: bigint };
   /** DuckDB's message when the result broke off; its chunks end then as if there were no more. */
   failure(): string | null;
-  /** Frees what DuckDB holds for the export; `read` must not be called afterwards. */
+  /** Frees what DuckDB holds for the export; `open` must not be called afterwards. */
   close(): void;
 }
 
 /**
- * Opens the Arrow side of a result. Memory goes the other way round than for loads: DuckDB makes the arrays,
- * `read` copies whole buffers and releases them at once, so nothing of DuckDB's is ever referenced.
+ * Opens the Arrow side of a result. Memory goes the other way round than for loads: DuckDB makes the arrays, whoever opens
+ * one copies from it and releases it at once.
  * Throws TYPE_UNSUPPORTED for columns that DuckDB has no Arrow form for.
  */
 export function openArrowExport(result: DuckDBResult): ArrowExport {
   const options: unknown = functions.resultOptions(externalOf(result, 'result'));
   const schema = readResultSchema(result, options);
-  const read = createChunkReader(options, schema.fields);
+  const chunks = createChunkExport(options);
   let closed = false;
   return {
     schema,
-    read: (chunk) => read(externalOf(chunk, 'chunk')),
+    open: (chunk) => chunks.open(externalOf(chunk, 'chunk')),
+    release: chunks.release,
     address: () => ({
       result: koffi.address(externalOf(result, 'result')),
       options: koffi.address(options),
@@ -72,21 +75,24 @@ export function openArrowExport(result: DuckDBResult): ArrowExport {
   };
 }
 
-/** Turns a `duckdb_data_chunk` into columns, in copied memory that is valid until the next call. */
-export type ChunkReader = (chunk: unknown) => ArrayData[];
+/** Turns one `duckdb_data_chunk` after the other into an `ArrowArray`. */
+export interface ChunkExport {
+  /** The address of the chunk as an `ArrowArray`, which is there until `release`. Throws TYPE_UNSUPPORTED. */
+  open(chunk: unknown): number;
+  /** Frees the array that was opened. */
+  release(): void;
+}
 
-/** Makes a reader of the chunks of one result; `options` are its Arrow options. */
-export function createChunkReader(options: unknown, fields: readonly ArrowField[]): ChunkReader {
-  const memory = new CopiedMemory();
+/** Exports the chunks of one result; `options` are its Arrow options. */
+export function createChunkExport(options: unknown): ChunkExport {
   const struct = Buffer.alloc(arrayStructBytes);
-  return (chunk) => {
-    memory.reset();
-    refuseError(functions.chunkToArray(options, chunk, struct));
-    try {
-      return copyChildren(struct, fields, memory);
-    } finally {
-      release(struct, arrayReleaseOffset);
-    }
+  const address = Number(addressOf(struct));
+  return {
+    open(chunk) {
+      refuseError(functions.chunkToArray(options, chunk, struct));
+      return address;
+    },
+    release: () => release(struct, arrayReleaseOffset),
   };
 }
 

@@ -1,7 +1,7 @@
-import { type ArrayGatherer, createArrayGatherer } from '../../../arrow/encode-gatherer.ts';
-import type { ArrayData } from '../../../core/array-data.ts';
 import type { ArrowBatch } from '../../../core/query.ts';
 import type { ArrowField } from '../../../core/schema.ts';
+import { CArrayView } from './c-array-view.ts';
+import { type ChunkColumn, createChunkColumn } from './chunk-columns.ts';
 
 /** When a batch is full: at exactly so many rows, or earlier at about so many bytes. */
 export interface GatheringSize {
@@ -11,13 +11,14 @@ export interface GatheringSize {
 
 /** Gathers DuckDB's small chunks to batches. */
 export class BatchGathering {
-  readonly #gatherers: readonly ArrayGatherer[];
+  readonly #columns: readonly ChunkColumn[];
   readonly #size: GatheringSize;
+  readonly #chunk = new CArrayView();
   #rows = 0;
   #bytes = 0;
 
   constructor(fields: readonly ArrowField[], size: GatheringSize) {
-    this.#gatherers = fields.map(createArrayGatherer);
+    this.#columns = fields.map(createChunkColumn);
     this.#size = size;
   }
 
@@ -25,18 +26,20 @@ export class BatchGathering {
     return this.#rows;
   }
 
-  /** Takes the first `rows` rows of a chunk and yields the batches that they fill. */
-  *add(columns: readonly ArrayData[], rows: number): Generator<ArrowBatch> {
-    const [first] = columns;
-    const bytes = columns.reduce((sum, column) => sum + byteSize(column), 0);
-    const bytesPerRow = bytes / Math.max(1, first?.length ?? 0);
+  /**
+   * Takes the first `rows` rows of a chunk and yields the batches that they fill. Its `ArrowArray` is read at the address
+   * until the end.
+   */
+  *add(chunk: number, rows: number): Generator<ArrowBatch> {
+    this.#chunk.look(chunk, 0);
+    const addresses = this.#chunk.children();
+    const bytes = this.#columns.reduce((sum, column, index) => sum + column.look(addresses[index] ?? 0), 0);
+    const bytesPerRow = bytes / Math.max(1, this.#chunk.length);
     // A chunk of wide rows may be many times a batch.
     const mostRows = Math.max(1, Math.floor(this.#size.bytes / Math.max(1, bytesPerRow)));
     for (let from = 0; from < rows; ) {
       const to = Math.min(rows, from + this.#size.rows - this.#rows, from + mostRows);
-      columns.forEach((column, index) => {
-        this.#gatherers[index]?.append(column, from, to);
-      });
+      for (const column of this.#columns) column.append(from, to);
       this.#rows += to - from;
       this.#bytes += (to - from) * bytesPerRow;
       from = to;
@@ -46,15 +49,9 @@ export class BatchGathering {
 
   /** What has been gathered, as a batch in memory of its own. */
   take(): ArrowBatch {
-    const batch = { columns: this.#gatherers.map((gatherer) => gatherer.take()), rows: this.#rows };
+    const batch = { columns: this.#columns.map((column) => column.take()), rows: this.#rows };
     this.#rows = 0;
     this.#bytes = 0;
     return batch;
   }
-}
-
-/** The bytes of an array's buffers. */
-export function byteSize(array: ArrayData): number {
-  const own = array.buffers.reduce((sum, buffer) => sum + (buffer?.length ?? 0), 0);
-  return array.children.reduce((sum, child) => sum + byteSize(child), own);
 }

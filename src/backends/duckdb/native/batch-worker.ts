@@ -3,7 +3,7 @@ import koffi from 'koffi';
 import type { ArrayData } from '../../../core/array-data.ts';
 import type { ArrowBatch } from '../../../core/query.ts';
 import { toArrowportError } from '../../../errors.ts';
-import { type ChunkReader, createChunkReader } from './arrow-export.ts';
+import { createChunkExport, pointerTo } from './arrow-export.ts';
 import { BatchGathering } from './batch-gathering.ts';
 import type { BatchAnswer, BatchRequest, OpenedResult } from './batch-workers.ts';
 import { loadLibduckdb } from './libduckdb.ts';
@@ -29,55 +29,48 @@ const resultStructBytes = 48;
 /** Below this, memory may be shared with other values: it is copied and not handed over. */
 const leastTransferredBytes = 16 * 1024;
 
-interface Reading {
-  readonly result: unknown;
-  readonly reader: ChunkReader;
-  readonly gathering: BatchGathering;
-  readonly ready: ArrowBatch[];
-  hasEnded: boolean;
+let reading: Generator<ArrowBatch> | null = null;
+
+/** The batches of a result; what is open of it is closed when the iteration ends. */
+function* readBatches({ result, options, fields, size }: OpenedResult): Generator<ArrowBatch> {
+  const struct: unknown = koffi.decode(readBytes(result, resultStructBytes), resultStruct);
+  const chunks = createChunkExport(pointerAt(options));
+  const gathering = new BatchGathering(fields, size);
+  for (;;) {
+    const chunk = fetchChunk(struct);
+    if (chunk === null) break;
+    try {
+      const rows = Number(chunkSize(chunk));
+      if (rows === 0) break;
+      const array = chunks.open(chunk);
+      try {
+        yield* gathering.add(array, rows);
+      } finally {
+        chunks.release();
+      }
+    } finally {
+      destroyChunk(pointerTo(chunk));
+    }
+  }
+  if (gathering.rows > 0) yield gathering.take();
 }
 
-let reading: Reading | null = null;
+function next(open: OpenedResult | null): ArrowBatch | null {
+  if (open !== null) reading = readBatches(open);
+  const { done, value } = reading?.next() ?? { done: true };
+  return done === true ? closeReading() : value;
+}
 
-function open({ result, options, fields, size }: OpenedResult): Reading {
-  return {
-    result: koffi.decode(readBytes(result, resultStructBytes), resultStruct),
-    reader: createChunkReader(pointerAt(options), fields),
-    gathering: new BatchGathering(fields, size),
-    ready: [],
-    hasEnded: false,
-  };
+function closeReading(): null {
+  reading?.return(undefined);
+  reading = null;
+  return null;
 }
 
 function pointerAt(address: bigint): unknown {
   const place = Buffer.alloc(8);
   place.writeBigUInt64LE(address);
   return koffi.decode(place, 'void *');
-}
-
-/** The next batch; null at the end of the result. */
-function readBatch(state: Reading): ArrowBatch | null {
-  while (state.ready.length === 0 && !state.hasEnded) readChunk(state);
-  const batch = state.ready.shift();
-  if (batch !== undefined) return batch;
-  return state.gathering.rows > 0 ? state.gathering.take() : null;
-}
-
-function readChunk(state: Reading): void {
-  const chunk = fetchChunk(state.result);
-  if (chunk === null) {
-    state.hasEnded = true;
-    return;
-  }
-  const place = Buffer.alloc(8);
-  place.writeBigUInt64LE(koffi.address(chunk));
-  try {
-    const rows = Number(chunkSize(chunk));
-    if (rows === 0) state.hasEnded = true;
-    else state.ready.push(...state.gathering.add(state.reader(chunk), rows));
-  } finally {
-    destroyChunk(place);
-  }
 }
 
 function collectTransfers(array: ArrayData, found: Set<ArrayBuffer>): void {
@@ -90,10 +83,7 @@ function collectTransfers(array: ArrayData, found: Set<ArrayBuffer>): void {
 
 function answer(message: BatchRequest): void {
   try {
-    if (message.open !== null) reading = open(message.open);
-    if (reading === null) throw new Error('No result is open.');
-    const batch = readBatch(reading);
-    if (batch === null) reading = null;
+    const batch = message.kind === 'next' ? next(message.open) : closeReading();
     const memory = new Set<ArrayBuffer>();
     for (const column of batch?.columns ?? []) collectTransfers(column, memory);
     post({ batch, memory: [...memory], error: null }, [...memory]);

@@ -15,12 +15,12 @@ export interface OpenedResult {
   readonly size: GatheringSize;
 }
 
-/** Asks for the next batch; the first request of a result opens it. */
-export interface BatchRequest {
-  readonly open: OpenedResult | null;
-}
+/** Asks for the next batch, the first request of a result with the result; or to let go of what is open of it. */
+export type BatchRequest =
+  | { readonly kind: 'next'; readonly open: OpenedResult | null }
+  | { readonly kind: 'close' };
 
-/** The next batch, null at the end, or what went wrong. */
+/** The next batch, null at the end and after closing, or what went wrong. */
 export interface BatchAnswer {
   readonly batch: ArrowBatch | null;
   /** What was handed over with the batch. */
@@ -36,8 +36,10 @@ export interface BatchAnswer {
 export interface BatchWorker {
   /** Resolves with the next batch, in memory of its own; null at the end. Calls may not overlap. */
   next(open: OpenedResult | null): Promise<ArrowBatch | null>;
-  /** Gives the worker back; no call may be under way. */
-  release(): void;
+  /**
+   * Gives the worker back; no call may be under way. When it resolves, nothing of the result is used any more.
+   */
+  release(): Promise<void>;
 }
 
 /** Workers at most: each holds a thread, and beyond the cores they only take turns. */
@@ -51,23 +53,32 @@ export function acquireBatchWorker(): BatchWorker | null {
   if (worker === null) return null;
   worker.ref();
   let broken = false;
+  let isOpen = false;
+  const ask = async (request: BatchRequest): Promise<BatchAnswer> => {
+    const answered = once(worker, 'message');
+    worker.postMessage(request);
+    try {
+      const [answer] = (await answered) as [BatchAnswer];
+      isOpen = answer.batch !== null;
+      return answer;
+    } catch (cause) {
+      broken = true;
+      throw new ArrowportError('INTERNAL', 'A thread that reads results has ended.', { cause });
+    }
+  };
   return {
     async next(open) {
-      const answered = once(worker, 'message');
-      worker.postMessage({ open } satisfies BatchRequest);
-      let answer: BatchAnswer;
-      try {
-        [answer] = (await answered) as [BatchAnswer];
-      } catch (cause) {
-        broken = true;
-        throw new ArrowportError('INTERNAL', 'A thread that reads results has ended.', { cause });
-      }
-      if (answer.error === null)
-        return answer.batch === null ? null : withRelease(answer.batch, answer.memory);
-      const { code, message, cause } = answer.error;
-      throw new ArrowportError(code, message, cause === null ? {} : { cause });
+      const { batch, memory, error } = await ask({ kind: 'next', open });
+      if (error !== null)
+        throw new ArrowportError(
+          error.code,
+          error.message,
+          error.cause === null ? {} : { cause: error.cause },
+        );
+      return batch === null ? null : withRelease(batch, memory);
     },
-    release() {
+    async release() {
+      if (isOpen && !broken) await ask({ kind: 'close' }).catch(() => undefined);
       worker.unref();
       if (!broken) idle.push(worker);
     },
