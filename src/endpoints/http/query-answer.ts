@@ -3,6 +3,7 @@ import { constants, createGzip, createZstdCompress } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { QueryContext, QueryEngine } from '../../core/query.ts';
 import type { RowAnswer } from './accept.ts';
+import { type AnswerPiece, PieceStream, partsOf, pieceBytes } from './answer-pieces.ts';
 import { encodeResult } from './query-encode.ts';
 import type { QueryRequest } from './query-request.ts';
 
@@ -32,14 +33,9 @@ export async function sendResult(
   if (withTrailer) {
     reply.trailer(TRUNCATED_HEADER, async () => String(result.isTruncated()));
   }
-  return reply.send(
-    compress(
-      Readable.from(resume(head, pieces), { objectMode: false }),
-      answer.format === 'arrow',
-      request,
-      reply,
-    ),
-  );
+  const rows = resume(head, pieces);
+  const compressed = compress(() => partsOf(rows), answer.format === 'arrow', request, reply);
+  return reply.send(compressed ?? new PieceStream(rows));
 }
 
 /** Answers with the headers alone; the statement is prepared, not run. */
@@ -70,32 +66,31 @@ async function sendParquet(
   reply.header('content-type', answer.mediaType);
   reply.header('vary', 'accept, accept-encoding');
   if (file.isTruncated) reply.header(TRUNCATED_HEADER, 'true');
-  const rows = Readable.from(file.bytes, { objectMode: false });
-  const sent = compress(rows, true, request, reply);
-  if (sent === rows) reply.header('content-length', file.byteLength);
-  return reply.send(sent);
+  const compressed = compress(() => file.bytes, true, request, reply);
+  if (compressed === null) reply.header('content-length', file.byteLength);
+  return reply.send(compressed ?? Readable.from(file.bytes, { objectMode: false }));
 }
 
 interface Head {
-  readonly pieces: readonly Uint8Array[];
+  readonly pieces: readonly AnswerPiece[];
   readonly ended: boolean;
 }
 
 /** Reads until rows are on their way, and on until `wanted` bytes are there or the end. */
-async function readHead(pieces: AsyncGenerator<Uint8Array>, wanted: number): Promise<Head> {
-  const head: Uint8Array[] = [];
+async function readHead(pieces: AsyncGenerator<AnswerPiece>, wanted: number): Promise<Head> {
+  const head: AnswerPiece[] = [];
   let bytes = 0;
   // The first piece is only the schema, or what stands before the rows.
   while (head.length < 2 || bytes < wanted) {
     const { done, value } = await pieces.next();
     if (done === true) return { pieces: head, ended: true };
     head.push(value);
-    bytes += value.byteLength;
+    bytes += pieceBytes(value);
   }
   return { pieces: head, ended: false };
 }
 
-async function* resume(head: Head, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* resume(head: Head, rest: AsyncGenerator<AnswerPiece>): AsyncGenerator<AnswerPiece> {
   try {
     yield* head.pieces;
     if (!head.ended) yield* rest;
@@ -104,16 +99,21 @@ async function* resume(head: Head, rest: AsyncGenerator<Uint8Array>): AsyncGener
   }
 }
 
-/** Compresses as the client accepts it, zstd before gzip; a failure of the rows breaks the answer off all the same. */
-function compress(rows: Readable, isBinary: boolean, request: FastifyRequest, reply: FastifyReply): Readable {
+/** Compresses as the client accepts it, zstd before gzip, or answers null; a failure of the rows breaks the answer off all the same. */
+function compress(
+  bytes: () => AsyncIterable<Uint8Array>,
+  isBinary: boolean,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Readable | null {
   const coding = chooseCoding(String(request.headers['accept-encoding'] ?? ''), isBinary);
-  if (coding === null) return rows;
+  if (coding === null) return null;
   reply.header('content-encoding', coding);
   const compressor =
     coding === 'zstd'
       ? createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 3 } })
       : createGzip({ level: 3 });
-  return pipeline(rows, compressor, () => undefined);
+  return pipeline(Readable.from(bytes(), { objectMode: false }), compressor, () => undefined);
 }
 
 /**

@@ -8,12 +8,13 @@ import {
 } from '../../arrow/stream-writer.ts';
 import type { ArrowBatch, QueryResult } from '../../core/query.ts';
 import type { RowAnswer } from './accept.ts';
+import type { AnswerPiece } from './answer-pieces.ts';
 
 /** Characters of text that are handed on together. */
 const CHUNK_CHARACTERS = 128 * 1024;
 
 /** A result in the form that was asked for, piece by piece; breaking it off ends the query. */
-export function encodeResult(result: QueryResult, answer: RowAnswer): AsyncGenerator<Uint8Array> {
+export function encodeResult(result: QueryResult, answer: RowAnswer): AsyncGenerator<AnswerPiece> {
   if (answer.format === 'arrow') return encodeArrow(result, answer.compression);
   if (answer.format === 'csv') return encodeCsv(result);
   return answer.asArray ? encodeJson(result) : encodeNdjson(result);
@@ -22,21 +23,21 @@ export function encodeResult(result: QueryResult, answer: RowAnswer): AsyncGener
 async function* encodeArrow(
   result: QueryResult,
   compression: 'zstd' | 'lz4' | undefined,
-): AsyncGenerator<Uint8Array> {
-  yield frameMetadata(encodeSchemaMessage(result.schema));
-  for await (const { columns, rows } of aheadByOne(result.batches)) {
+): AsyncGenerator<AnswerPiece> {
+  yield { parts: [frameMetadata(encodeSchemaMessage(result.schema))] };
+  for await (const batch of aheadByOne(result.batches)) {
+    const { columns, rows } = batch;
     if (compression === undefined) {
       const { metadata, parts } = encodeRecordBatchParts(columns, rows);
-      yield frameMetadata(metadata);
-      yield* parts;
+      yield { parts: [frameMetadata(metadata), ...parts], release: () => batch.release?.() };
     } else {
       const codec = compression === 'lz4' ? 'lz4-frame' : 'zstd';
       const { metadata, body } = await encodeRecordBatchMessage(columns, rows, { codec });
-      yield frameMetadata(metadata);
-      yield body;
+      batch.release?.();
+      yield { parts: [frameMetadata(metadata), body] };
     }
   }
-  yield endOfStream;
+  yield { parts: [endOfStream] };
 }
 
 /** The same batches; while one is being sent, the next is made. */
@@ -56,14 +57,14 @@ async function* aheadByOne(batches: AsyncIterable<ArrowBatch>): AsyncGenerator<A
   }
 }
 
-async function* encodeCsv(result: QueryResult): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(`${result.schema.fields.map(({ name }) => quoteCsv(name)).join(',')}\n`);
+async function* encodeCsv(result: QueryResult): AsyncGenerator<AnswerPiece> {
+  yield text(`${result.schema.fields.map(({ name }) => quoteCsv(name)).join(',')}\n`);
   for await (const batch of result.batches) {
     yield* gather(batch, (row) => `${batch.columns.map((column) => toCsv(column, row)).join(',')}\n`);
   }
 }
 
-async function* encodeNdjson(result: QueryResult): AsyncGenerator<Uint8Array> {
+async function* encodeNdjson(result: QueryResult): AsyncGenerator<AnswerPiece> {
   const names = result.schema.fields.map(({ name }) => JSON.stringify(name));
   for await (const batch of result.batches) {
     yield* gather(batch, (row) => {
@@ -74,9 +75,9 @@ async function* encodeNdjson(result: QueryResult): AsyncGenerator<Uint8Array> {
 }
 
 /** The count and, where rows were left out, that they were, come last: they are known only then. */
-async function* encodeJson(result: QueryResult): AsyncGenerator<Uint8Array> {
+async function* encodeJson(result: QueryResult): AsyncGenerator<AnswerPiece> {
   const columns = result.schema.fields.map(({ name }, index) => ({ name, type: result.columnTypes[index] }));
-  yield Buffer.from(`{"columns":${JSON.stringify(columns)},"rows":[`);
+  yield text(`{"columns":${JSON.stringify(columns)},"rows":[`);
   let count = 0;
   for await (const batch of result.batches) {
     yield* gather(batch, (row) => {
@@ -84,16 +85,22 @@ async function* encodeJson(result: QueryResult): AsyncGenerator<Uint8Array> {
       return `${count === 1 ? '' : ','}[${batch.columns.map((column) => toJson(column, row)).join(',')}]`;
     });
   }
-  yield Buffer.from(`],"row_count":${count}${result.isTruncated() ? ',"truncated":true' : ''}}\n`);
+  yield text(`],"row_count":${count}${result.isTruncated() ? ',"truncated":true' : ''}}\n`);
 }
 
-function* gather(batch: ArrowBatch, write: (row: number) => string): Generator<Uint8Array> {
-  let text = '';
+/** The batch's memory is free when its rows are text. */
+function* gather(batch: ArrowBatch, write: (row: number) => string): Generator<AnswerPiece> {
+  let rows = '';
   for (let row = 0; row < batch.rows; row += 1) {
-    text += write(row);
-    if (text.length < CHUNK_CHARACTERS) continue;
-    yield Buffer.from(text);
-    text = '';
+    rows += write(row);
+    if (rows.length < CHUNK_CHARACTERS) continue;
+    yield text(rows);
+    rows = '';
   }
-  if (text !== '') yield Buffer.from(text);
+  batch.release?.();
+  if (rows !== '') yield text(rows);
+}
+
+function text(characters: string): AnswerPiece {
+  return { parts: [Buffer.from(characters)] };
 }
