@@ -18,9 +18,9 @@ if (process.argv[2] === 'serve' && !isSized && process.platform !== 'win32') {
 // Half of a start is reading the sources. A folder that cannot be written is passed over.
 enableCompileCache(join(cacheFolder(process.env), 'compiled'));
 
-// DuckDB's statements, codecs and files share libuv's threads, of which four would make them wait for each other.
-// The pool reads this when it is first used, which is after this line.
-process.env['UV_THREADPOOL_SIZE'] ??= '16';
+// DuckDB's statements, codecs and files share libuv's threads, of which four would make them wait for each other: queries
+// take up to 24 for as long as they run. The pool reads this when it is first used, which is after this line.
+process.env['UV_THREADPOOL_SIZE'] ??= '40';
 
 // V8 otherwise starts a full collection with each 64 MB of buffers, pooled ones too: that took up to half of a load's time.
 setFlagsFromString('--external-memory-accounted-in-global-limit');

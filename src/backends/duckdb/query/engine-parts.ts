@@ -1,5 +1,6 @@
 import type { QueryContext } from '../../../core/query.ts';
 import type { QuerySettings } from './config.ts';
+import type { LongRuns } from './long-runs.ts';
 import type { MemoryWatch } from './memory-watch.ts';
 import type { QueryConnection } from './query-connection.ts';
 import type { QueryHost } from './query-host.ts';
@@ -12,8 +13,11 @@ export interface EngineParts {
   readonly host: QueryHost;
   readonly relations: readonly RelationSource[];
   readonly statements: Slots;
+  /** What the server itself asks the catalog, which takes no time and waits for no statement. */
+  readonly lookups: Slots;
   /** Calls of the engine that occupy a thread of the process; loads need some too. */
   readonly engineCalls: Slots;
+  readonly longRuns: LongRuns;
   readonly memory: MemoryWatch;
   settings(): QuerySettings;
   /** Statements that run, so that closing can stop them. */

@@ -18,6 +18,7 @@ import type { ArrowSchema } from '../../../core/schema.ts';
 import { ArrowportError } from '../../../errors.ts';
 import type { QuerySettings } from './config.ts';
 import type { EngineParts, Lease } from './engine-parts.ts';
+import { LongRuns } from './long-runs.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { QueryConnections } from './query-connection.ts';
 import type { QueryHost } from './query-host.ts';
@@ -27,8 +28,9 @@ import type { RunGuard } from './run-guard.ts';
 import { DuckDbSession } from './session.ts';
 import { Slots } from './slots.ts';
 
-/** Calls of DuckDB at once: half of the threads that the process has for such calls, so that loads find some too. */
-const maxEngineCalls = 8;
+/** Calls of DuckDB at once: a part of the threads that the process has for such calls, so that loads find some too. */
+const maxEngineCalls = 24;
+const maxLookups = 8;
 /** How long closing waits for statements that were stopped. */
 const closePatienceMs = 5_000;
 
@@ -61,6 +63,8 @@ class DuckDbQueryEngine implements QueryEngine {
       relations,
       settings,
       statements: new Slots(() => settings().max_concurrent),
+      lookups: new Slots(() => maxLookups),
+      longRuns: new LongRuns(),
       engineCalls: new Slots(() => maxEngineCalls),
       memory: new MemoryWatch(() => settings().max_growth_bytes),
       running: this.#running,

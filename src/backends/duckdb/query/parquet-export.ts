@@ -30,7 +30,6 @@ export async function exportParquet(
     const source = `SELECT * FROM (${open.admitted.sql.text.replace(/[\s;]+$/, '')}\n)`;
     const written = await run(
       open,
-      parts,
       parameters,
       `COPY (${source} LIMIT ${limit}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd${exactly(open.prepared)})`,
     );
@@ -38,7 +37,7 @@ export async function exportParquet(
     const isTruncated =
       context.maxRows !== undefined &&
       written === context.maxRows &&
-      (await run(open, parts, parameters, `SELECT count(*) FROM (${source} OFFSET ${written} LIMIT 1)`)) > 0;
+      (await run(open, parameters, `SELECT count(*) FROM (${source} OFFSET ${written} LIMIT 1)`)) > 0;
     const { size } = await stat(path);
     refuseTooLarge(size > (settings.max_result_bytes ?? Number.POSITIVE_INFINITY), 'query.max_result_bytes');
     return { byteLength: size, isTruncated, bytes: readOnce(path) };
@@ -60,26 +59,20 @@ function exactly(prepared: DuckDBPreparedStatement): string {
 
 /** Runs a statement that answers one number. */
 async function run(
-  open: OpenStatement,
-  parts: EngineParts,
+  { lease, runLong }: OpenStatement,
   parameters: QueryParameters,
   sql: string,
 ): Promise<number> {
-  const { connection } = open.lease;
   const binding = readBindings(parameters).next().value;
-  const reader = await parts.engineCalls.run(
-    () =>
-      open.guard.run(async () => {
-        const prepared = await connection.prepare(sql);
-        try {
-          binding?.(prepared);
-          return await prepared.runAndReadAll();
-        } finally {
-          prepared.destroySync();
-        }
-      }),
-    open.guard.signal,
-  );
+  const reader = await runLong(async () => {
+    const prepared = await lease.connection.prepare(sql);
+    try {
+      binding?.(prepared);
+      return await prepared.runAndReadAll();
+    } finally {
+      prepared.destroySync();
+    }
+  });
   const [[count] = []] = reader.getRows();
   return Number(count);
 }

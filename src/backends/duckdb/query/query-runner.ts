@@ -37,7 +37,7 @@ export class StatementRunner implements QueryRunner {
   async prepare(sql: string, context: QueryContext): Promise<PreparedQuery> {
     const open = await openStatement(sql, NO_PARAMETERS, context, this.#parts, this.#source);
     try {
-      const schemas = await describeStatement(open, this.#parts, null);
+      const schemas = await describeStatement(open, null);
       const { kind } = open.admitted;
       const { returnsRows } = open;
       return this.#preparedQuery({ sql, kind, returnsRows }, schemas, context);
@@ -55,7 +55,7 @@ export class StatementRunner implements QueryRunner {
 
   async runUpdate(sql: string, parameters: QueryParameters, context: QueryContext): Promise<number> {
     const open = await openStatement(sql, parameters, context, this.#parts, this.#source);
-    if (!open.returnsRows) return runChanges(open, parameters, this.#parts);
+    if (!open.returnsRows) return runChanges(open, parameters);
     const result = await startStatement(open, parameters, context, this.#parts);
     let rows = 0;
     for await (const batch of result.batches) rows += batch.rows;
@@ -113,7 +113,7 @@ export class StatementRunner implements QueryRunner {
         const { signal: _, ...context } = preparedBy;
         const open = await openStatement(facts.sql, parameters, context, this.#parts, this.#source);
         try {
-          return (await describeStatement(open, this.#parts, parameters)).result;
+          return (await describeStatement(open, parameters)).result;
         } catch (thrown) {
           throw open.translate(thrown);
         } finally {
@@ -130,7 +130,7 @@ export class StatementRunner implements QueryRunner {
   async #look<T>(context: QueryContext, ask: (lease: Lease) => Promise<T>): Promise<T> {
     this.#parts.refuseDraining();
     const guard = new RunGuard(context, this.#parts.settings().timeout_ms);
-    const giveBack = await this.#parts.statements.acquire(context.signal);
+    const giveBack = await this.#parts.lookups.acquire(context.caller.name, context.signal);
     let lease: Lease | null = null;
     try {
       const found = await this.#source(context, guard, '');

@@ -7,7 +7,6 @@ import { type ArrowResult, readArrowResult } from '../arrow-result.ts';
 import { rowGroupRows } from '../row-group.ts';
 import type { QuerySettings } from './config.ts';
 import type { RunGuard } from './run-guard.ts';
-import type { Slots } from './slots.ts';
 
 /** A batch may have almost twice the bytes: below what stock clients take in one message, ADBC 16 MiB. */
 const batchSize = { rows: rowGroupRows, bytes: 7 * 1024 * 1024 };
@@ -21,8 +20,8 @@ export interface ResultStreamOptions {
   readonly maxRows: number | undefined;
   /** The result after the one that has ended, of the same columns; null at the end. */
   next(): Promise<DuckDBResult | null>;
-  /** Bounds how many calls of the engine are under way in the process. */
-  readonly engineCalls: Slots;
+  /** Runs a call of the engine when there is room for one more. */
+  call<T>(work: () => Promise<T>): Promise<T>;
   /** Told once, when nothing of the result is used any more: whether all of it was read, and what broke it off. */
   onEnd(end: { complete: boolean; failure: unknown }): Promise<void>;
 }
@@ -62,13 +61,13 @@ export class ResultStream implements QueryResult {
   }
 
   #open(result: DuckDBResult): ArrowResult {
-    const { guard, engineCalls, maxRows } = this.#options;
+    const { guard, call, maxRows } = this.#options;
     return readArrowResult(result, batchSize, {
       ...(maxRows === undefined ? {} : { maxRows: maxRows - this.#rows }),
       onCut: () => {
         this.#truncated = true;
       },
-      fetch: (fetchChunk) => engineCalls.run(() => guard.run(fetchChunk), guard.signal),
+      fetch: call,
       fetchBatch: (readBatch) => guard.run(readBatch),
     });
   }

@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { QueryContext } from '../../../core/query.ts';
 import { ArrowportError } from '../../../errors.ts';
+import { isInterrupt } from './query-error.ts';
 
 /** How often a statement that should stop is told so: it hears it only while it runs. */
 const repeatMs = 20;
@@ -62,6 +63,32 @@ export class RunGuard {
     } finally {
       this.#running -= 1;
       if (this.#running === 0) clearInterval(this.#repeat);
+    }
+  }
+
+  /**
+   * Runs a call of the engine that is broken off after a time, unless what it throws or answers comes before; null then, and
+   * it may be run anew. Throws as `run` does.
+   */
+  async runBriefly<T>(call: () => Promise<T>, ms: number): Promise<{ readonly value: T } | null> {
+    let isOver = false;
+    let repeat: NodeJS.Timeout | undefined;
+    const timer = setTimeout(() => {
+      isOver = true;
+      this.#connection?.interrupt();
+      repeat = setInterval(() => this.#connection?.interrupt(), repeatMs);
+    }, ms);
+    try {
+      const value = await call();
+      // An answer that an interruption has met breaks off later.
+      return isOver ? null : { value };
+    } catch (thrown) {
+      this.check();
+      if (isOver && isInterrupt(thrown)) return null;
+      throw thrown;
+    } finally {
+      clearTimeout(timer);
+      clearInterval(repeat);
     }
   }
 

@@ -24,24 +24,28 @@ export async function startStatement(
   context: QueryContext,
   parts: EngineParts,
 ): Promise<QueryResult> {
-  if (!open.returnsRows) return countResult(await runChanges(open, parameters, parts));
+  if (!open.returnsRows) return countResult(await runChanges(open, parameters));
   const bindings = readBindings(parameters);
   const runNext = async (binding: Binding): Promise<DuckDBResult> => {
+    if (open.admitted.kind === 'query') {
+      return open.runLong((prepared) => {
+        binding(prepared);
+        return prepared.stream();
+      });
+    }
     binding(open.prepared);
     // What changes rows runs to its end whatever its reader does.
-    const run = () => (open.admitted.kind === 'query' ? open.prepared.stream() : open.prepared.run());
-    const call = () => parts.engineCalls.run(() => open.guard.run<DuckDBResult>(run), open.guard.signal);
-    return open.admitted.kind === 'query' ? call() : open.lease.database.database.write(call);
+    return open.lease.database.database.write(() => open.call(() => open.prepared.run()));
   };
   try {
     const first = bindings.next();
-    const result = first.done === true ? await runEmpty(open, parts) : await runNext(first.value);
+    const result = first.done === true ? await runEmpty(open) : await runNext(first.value);
     return new ResultStream(result, {
       guard: open.guard,
       translate: open.translate,
       settings: parts.settings(),
       maxRows: context.maxRows,
-      engineCalls: parts.engineCalls,
+      call: open.call,
       next: async () => {
         const following = bindings.next();
         return following.done === true ? null : runNext(following.value);
@@ -56,13 +60,8 @@ export async function startStatement(
 }
 
 /** Runs an open statement that answers no rows, once for each binding and all or none; -1 for DDL. Ends it in any case. */
-export async function runChanges(
-  open: OpenStatement,
-  parameters: QueryParameters,
-  parts: EngineParts,
-): Promise<number> {
-  const { prepared, lease, guard, admitted } = open;
-  const call = <T>(work: () => Promise<T>) => parts.engineCalls.run(() => guard.run(work), guard.signal);
+export async function runChanges(open: OpenStatement, parameters: QueryParameters): Promise<number> {
+  const { prepared, lease, call, admitted } = open;
   const write = <T>(work: () => Promise<T>) => lease.database.database.write(() => call(work));
   const isBatch = parameters.kind === 'arrow' && !lease.inTransaction;
   let changed = 0;
@@ -98,50 +97,37 @@ async function readCount(result: DuckDBResult): Promise<number> {
 /** The schemas of an open statement; the result's as far as it is known without parameters. Nothing runs. */
 export async function describeStatement(
   open: OpenStatement,
-  parts: EngineParts,
   parameters: QueryParameters | null,
 ): Promise<{ readonly parameters: ArrowSchema; readonly result: ArrowSchema }> {
   const known = readPreparedSchema(open.lease.connection, open.prepared);
   if (!open.returnsRows) {
     return { parameters: known.parameters, result: { fields: [], metadata: new Map() } };
   }
-  const result = known.columns ?? (await describeBound(open, parts, parameters));
+  const result = known.columns ?? (await describeBound(open, parameters));
   return { parameters: known.parameters, result };
 }
 
 /** Asks for no rows of the statement under a binding: what types hang on parameters is known then. */
-async function describeBound(
-  open: OpenStatement,
-  parts: EngineParts,
-  parameters: QueryParameters | null,
-): Promise<ArrowSchema> {
+async function describeBound(open: OpenStatement, parameters: QueryParameters | null): Promise<ArrowSchema> {
   const binding = parameters === null ? undefined : readBindings(parameters).next().value;
-  const result = await runEmpty(open, parts, binding ?? bindNulls);
+  const result = await runEmpty(open, binding ?? bindNulls);
   const arrow = readArrowResult(result, { rows: 1, bytes: 1 });
   arrow.close();
   return arrow.schema;
 }
 
-async function runEmpty(
-  open: OpenStatement,
-  parts: EngineParts,
-  binding: Binding = bindNulls,
-): Promise<DuckDBResult> {
-  const { lease, guard, admitted } = open;
+async function runEmpty(open: OpenStatement, binding: Binding = bindNulls): Promise<DuckDBResult> {
+  const { lease, call, admitted } = open;
   const sql = admitted.sql.text.replace(/[\s;]+$/, '');
-  return parts.engineCalls.run(
-    () =>
-      guard.run(async () => {
-        const prepared = await lease.connection.prepare(`SELECT * FROM (${sql}\n) LIMIT 0`);
-        try {
-          binding(prepared);
-          return await prepared.run();
-        } finally {
-          prepared.destroySync();
-        }
-      }),
-    guard.signal,
-  );
+  return call(async () => {
+    const prepared = await lease.connection.prepare(`SELECT * FROM (${sql}\n) LIMIT 0`);
+    try {
+      binding(prepared);
+      return await prepared.run();
+    } finally {
+      prepared.destroySync();
+    }
+  });
 }
 
 /** One row that tells how many rows a statement changed; none where it is one that does not count. */

@@ -10,6 +10,7 @@ import { layBounds, liftBounds } from './call-bounds.ts';
 import type { EngineParts, Lease, LeaseSource } from './engine-parts.ts';
 import type { AdmittedStatement, GateContext } from './gate-context.ts';
 import { parameterBytes } from './parameter-bytes.ts';
+import { PreparedForm } from './prepared-form.ts';
 import { plainMessage, toQueryError } from './query-error.ts';
 import { RunGuard } from './run-guard.ts';
 import { readSqlTokens } from './sql-tokens.ts';
@@ -20,8 +21,13 @@ export interface OpenStatement {
   readonly lease: Lease;
   readonly guard: RunGuard;
   readonly admitted: AdmittedStatement;
+  /** As it was prepared first: not to be used once `runLong` was called. */
   readonly prepared: DuckDBPreparedStatement;
   readonly returnsRows: boolean;
+  /** Runs a call of the engine when there is room for one more. Throws the reason why the statement was stopped. */
+  call<T>(work: () => Promise<T>): Promise<T>;
+  /** The same for a call that may take long and changes nothing: it may be made several times, each time prepared anew. */
+  runLong<T>(work: (prepared: DuckDBPreparedStatement) => Promise<T>): Promise<T>;
   /** The error of the table for what a call of the engine threw; what it means for the engine is passed on. */
   translate(thrown: unknown): ArrowportError;
   /** Gives everything back. */
@@ -51,13 +57,15 @@ export async function openStatement(
   const guard = new RunGuard(context, parts.settings().timeout_ms);
   let giveBack: (() => void) | null = null;
   let lease: Lease | null = null;
-  let made: DuckDBPreparedStatement | null = null;
+  let form: PreparedForm | null = null;
   const showsNames = context.caller.isUnrestricted;
   let scene: Parameters<typeof toQueryError>[1] = { sql, showsNames };
   const translate = (thrown: unknown): ArrowportError => {
     if (guard.reason === null) parts.host.noteFailure(plainMessage(thrown));
     return toQueryError(guard.reason ?? thrown, scene);
   };
+  const call = <T>(work: () => Promise<T>): Promise<T> =>
+    parts.engineCalls.run(() => guard.run(work), context.caller.name, guard.signal);
   let ended = false;
   let isBounded = false;
   const cleanUps: (() => void)[] = [];
@@ -68,7 +76,7 @@ export async function openStatement(
     for (const cleanUp of cleanUps) cleanUp();
     parts.running.delete(guard);
     // A statement that failed keeps what it had gathered, until the garbage is collected.
-    made?.destroySync();
+    form?.letGo();
     try {
       if (isBounded && lease !== null) await liftBounds(lease, lease.schema);
       await lease?.end(broken);
@@ -77,33 +85,36 @@ export async function openStatement(
     }
   };
   try {
-    giveBack = await parts.statements.acquire(guard.signal);
+    giveBack = await parts.statements.acquire(context.caller.name, guard.signal);
     parts.running.add(guard);
     const found = await source(context, guard, sql);
     lease = found;
     guard.watch(found.connection);
-    const gate = { ...gateContext(found, parameters, context, parts), onEnd: cleanUps.push.bind(cleanUps) };
+    const gate = gateContext(found, parameters, context, parts, cleanUps);
     const admitted = await guard.run(() => admitStatement(sql, gate));
     if (admitted.kind !== 'query') found.noteChange?.();
-    const { valueLimitBytes, boundsCalls, isHungry } = admitted.growth;
-    if (isHungry) cleanUps.push(parts.memory.watch(guard));
+    const { valueLimitBytes, boundsCalls } = admitted.growth;
+    if (admitted.growth.isHungry) cleanUps.push(parts.memory.watch(guard));
     if (valueLimitBytes !== null) {
       isBounded = true;
       await guard.run(() => layBounds(found, found.schema, valueLimitBytes, boundsCalls));
     }
     scene = { sql, showsNames, locate: admitted.sql.locate };
-    const prepared = await parts.engineCalls.run(
-      () => guard.run(() => found.connection.prepare(admitted.sql.text)),
-      guard.signal,
-    );
-    made = prepared;
+    const prepare = () => found.connection.prepare(admitted.sql.text);
+    const prepared = await call(prepare);
+    const made = new PreparedForm(prepared, prepare);
+    form = made;
+    const run = found.inTransaction ? null : { guard, caller: context.caller.name, form: made };
     refuseOtherKind(prepared, admitted);
     return {
       lease: found,
       guard,
       admitted,
       prepared,
-      returnsRows: admitted.kind === 'query' || (admitted.kind === 'update' && hasReturning(sql)),
+      returnsRows: answersRows(admitted, sql),
+      call,
+      // What is broken off within a transaction takes it along.
+      runLong: (work) => parts.longRuns.run(() => call(async () => work(await made.take())), run),
       translate,
       end,
     };
@@ -119,8 +130,10 @@ function gateContext(
   parameters: QueryParameters,
   context: QueryContext,
   parts: EngineParts,
-): Omit<GateContext, 'onEnd'> {
+  cleanUps: (() => void)[],
+): GateContext {
   return {
+    onEnd: (cleanUp) => cleanUps.push(cleanUp),
     connection: lease.connection,
     rules: lease.rules,
     access: queryAccess(context.caller),
@@ -142,6 +155,7 @@ function refuseOtherKind(prepared: DuckDBPreparedStatement, { kind }: AdmittedSt
   throw new ArrowportError('QUERY_FORBIDDEN', 'Statements of this kind are not open here.');
 }
 
-function hasReturning(sql: string): boolean {
-  return readSqlTokens(sql)?.some(({ kind, value }) => kind === 'word' && value === 'returning') ?? false;
+function answersRows({ kind }: AdmittedStatement, sql: string): boolean {
+  if (kind !== 'update') return kind === 'query';
+  return readSqlTokens(sql)?.some((token) => token.kind === 'word' && token.value === 'returning') ?? false;
 }
