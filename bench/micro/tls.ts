@@ -3,61 +3,30 @@
  * one without, in turns. Prints million rows a second of each (medians) and the difference.
  * Usage: node bench/micro/tls.ts [million rows, 3 by default] [rounds, 5 by default]
  */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { request as requestPlain } from 'node:http';
 import { request as requestEncrypted } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import {
-  encodeRecordBatchMessage,
-  encodeSchemaMessage,
-  endOfStream,
-  frameMetadata,
-} from '../../src/arrow/stream-writer.ts';
-import type { ArrayData } from '../../src/core/array-data.ts';
 import { createTestAuthority } from '../../test/support/certificates.ts';
+import { bytesOf, encodeRepeated, makeColumn, median, rowsOfBatch } from './arrow-rows.ts';
+import { startOwnServer } from './own-server.ts';
 
-const rowsOfBatch = 122_880;
 const columnCount = 6;
 const [millions = '3', rounds = '5'] = process.argv.slice(2);
 const batches = Math.ceil((Number(millions) * 1e6) / rowsOfBatch);
 const folder = mkdtempSync(join(tmpdir(), 'arrowport-tls-'));
-const main = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
 const authority = createTestAuthority();
 
-/** A column of floats; six of them are 48 bytes a row. */
-function makeColumn(index: number): ArrayData {
-  const values = Float64Array.from({ length: rowsOfBatch }, (_, row) => Math.sin(row * (index + 1)));
-  return {
-    field: {
-      name: `value_${index}`,
-      type: { kind: 'float', bitWidth: 64 },
-      nullable: true,
-      children: [],
-      dictionary: null,
-      metadata: new Map(),
-    },
-    length: rowsOfBatch,
-    nullCount: 0,
-    buffers: [null, new Uint8Array(values.buffer)],
-    children: [],
-    dictionary: null,
-  };
-}
-
+/** Six columns of floats are 48 bytes a row. */
 async function makeBody(): Promise<Buffer> {
-  const columns = Array.from({ length: columnCount }, (_, index) => makeColumn(index));
-  const schema = { fields: columns.map(({ field }) => field), metadata: new Map<string, string>() };
-  const { metadata, body } = await encodeRecordBatchMessage(columns, rowsOfBatch, { codec: null });
-  const batch = Buffer.concat([frameMetadata(metadata), body]);
-  return Buffer.concat([
-    frameMetadata(encodeSchemaMessage(schema)),
-    ...Array.from({ length: batches }, () => batch),
-    endOfStream,
-  ]);
+  const columns = Array.from({ length: columnCount }, (_, index) => {
+    const values = Float64Array.from({ length: rowsOfBatch }, (_, row) => Math.sin(row * (index + 1)));
+    return makeColumn(`value_${index}`, { kind: 'float', bitWidth: 64 }, [null, bytesOf(values)]);
+  });
+  const { head, batch, end } = await encodeRepeated(columns);
+  return Buffer.concat([head, ...Array.from({ length: batches }, () => batch), end]);
 }
 
 interface Server {
@@ -68,23 +37,10 @@ interface Server {
 
 async function startServer(name: string, tls: string): Promise<Server> {
   const config = join(folder, `${name}.yaml`);
-  writeFileSync(
-    config,
-    `host: 127.0.0.1\nport: 0\ndb_path: ${join(folder, name)}.duckdb\nlog: {format: json}\n${tls}`,
-  );
-  const server = spawn(process.execPath, [main, 'serve', '--config', config], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let port = 0;
-  for await (const line of createInterface({ input: server.stdout })) {
-    const entry = JSON.parse(line) as { msg: string; port?: number };
-    if (entry.msg !== 'listening') continue;
-    port = entry.port ?? 0;
-    break;
-  }
-  server.stdout.resume();
+  writeFileSync(config, `host: 127.0.0.1\ndb_path: ${join(folder, name)}.duckdb\n${tls}`);
+  const server = await startOwnServer(folder, ['--config', config]);
   const send = tls === '' ? requestPlain : requestEncrypted;
-  const url = `${tls === '' ? 'http' : 'https'}://127.0.0.1:${port}`;
+  const url = `${tls === '' ? 'http' : 'https'}://127.0.0.1:${server.port}`;
   return {
     async load(table, body) {
       const startedAt = performance.now();
@@ -97,15 +53,9 @@ async function startServer(name: string, tls: string): Promise<Server> {
       if (answer.statusCode !== 200) throw new Error(`${name} answered ${answer.statusCode}.`);
       return (batches * rowsOfBatch) / 1e3 / (performance.now() - startedAt);
     },
-    async stop() {
-      server.kill();
-      if (server.exitCode === null) await once(server, 'exit');
-    },
+    stop: () => server.stop(),
   };
 }
-
-const median = (values: readonly number[]) =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 const { cert, key } = authority.issue();
 writeFileSync(join(folder, 'cert.pem'), cert);

@@ -3,39 +3,31 @@
  * (for this bench alone), in turns. Prints server CPU seconds for each and the share of the checks.
  * Usage: node bench/micro/validation.ts [million rows, 5 by default] [rounds, 5 by default]
  */
-import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import {
-  encodeRecordBatchMessage,
-  encodeSchemaMessage,
-  endOfStream,
-  frameMetadata,
-} from '../../src/arrow/stream-writer.ts';
 import type { ArrayData } from '../../src/core/array-data.ts';
 import type { ArrowType } from '../../src/core/schema.ts';
+import {
+  bytesOf,
+  encodeRepeated,
+  makeColumn,
+  median,
+  type RepeatedBatch,
+  rowsOfBatch,
+} from './arrow-rows.ts';
+import { startOwnServer } from './own-server.ts';
 
-const rowsOfBatch = 122_880;
 const [millions = '5', rounds = '5'] = process.argv.slice(2);
 const batches = Math.ceil((Number(millions) * 1e6) / rowsOfBatch);
 const folder = mkdtempSync(join(tmpdir(), 'arrowport-validation-'));
-const main = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
-
-function column(name: string, type: ArrowType, nullCount: number, buffers: (Uint8Array | null)[]): ArrayData {
-  const field = { name, type, nullable: true, children: [], dictionary: null, metadata: new Map() };
-  return { field, length: rowsOfBatch, nullCount, buffers, children: [], dictionary: null };
-}
-
-const bytesOf = (view: ArrayBufferView) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
 function texts(name: string, of: (row: number) => string): ArrayData {
   const values = Array.from({ length: rowsOfBatch }, (_, row) => of(row));
   const offsets = new Int32Array(rowsOfBatch + 1);
   for (const [row, value] of values.entries()) offsets[row + 1] = (offsets[row] ?? 0) + value.length;
-  return column(name, { kind: 'utf8' }, 0, [null, bytesOf(offsets), Buffer.from(values.join(''))]);
+  return makeColumn(name, { kind: 'utf8' }, [null, bytesOf(offsets), Buffer.from(values.join(''))]);
 }
 
 /** Integers, a time, two short texts, a float with nulls and a bool: about 51 bytes a row. */
@@ -45,12 +37,12 @@ function makeColumns(): ArrayData[] {
   const floats = Float64Array.from({ length: rowsOfBatch }, (_, row) => Math.sin(row));
   const valid = new Uint8Array(rowsOfBatch / 8).fill(0b1111_0111);
   return [
-    column('id', int64, 0, [null, bytesOf(ids)]),
-    column('at', { kind: 'timestamp', unit: 'microsecond', timezone: null }, 0, [null, bytesOf(ids)]),
+    makeColumn('id', int64, [null, bytesOf(ids)]),
+    makeColumn('at', { kind: 'timestamp', unit: 'microsecond', timezone: null }, [null, bytesOf(ids)]),
     texts('city', (row) => `city ${row % 1000}`),
     texts('device', (row) => `device-${(row * 7919) % 100_000}`),
-    column('value', { kind: 'float', bitWidth: 64 }, rowsOfBatch / 8, [valid, bytesOf(floats)]),
-    column('flag', { kind: 'bool' }, 0, [null, new Uint8Array(rowsOfBatch / 8).fill(0b1010_0101)]),
+    makeColumn('value', { kind: 'float', bitWidth: 64 }, [valid, bytesOf(floats)], rowsOfBatch / 8),
+    makeColumn('flag', { kind: 'bool' }, [null, new Uint8Array(rowsOfBatch / 8).fill(0b1010_0101)]),
   ];
 }
 
@@ -79,31 +71,18 @@ interface Run {
   readonly seconds: number;
 }
 
-async function measure(checked: boolean, round: number, body: readonly Uint8Array[]): Promise<Run> {
+async function measure(checked: boolean, round: number, body: RepeatedBatch): Promise<Run> {
   const database = join(folder, `${checked}-${round}.duckdb`);
-  const args = checked ? [] : ['--import', hook];
-  const child = spawn(process.execPath, [...args, main, 'serve', '--db', database, '--port', '0', '--json'], {
-    cwd: folder,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const port = await new Promise<number>((resolve, reject) => {
-    child.once('exit', () => reject(new Error('The server did not start.')));
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      const found = JSON.parse(line) as { port?: number; msg?: string };
-      if (found.msg === undefined && found.port !== undefined) resolve(found.port);
-    });
-  });
-  await send(port, body, 1);
-  const before = cpuSeconds(child.pid ?? 0);
+  const server = await startOwnServer(folder, ['--db', database], checked ? [] : ['--import', hook]);
+  await send(server.port, body, 1);
+  const before = cpuSeconds(server.pid);
   const startedAt = performance.now();
-  await send(port, body, batches);
+  await send(server.port, body, batches);
   const run = {
-    cpuSeconds: cpuSeconds(child.pid ?? 0) - before,
+    cpuSeconds: cpuSeconds(server.pid) - before,
     seconds: (performance.now() - startedAt) / 1000,
   };
-  child.removeAllListeners('exit');
-  child.kill('SIGTERM');
-  await new Promise((resolve) => child.once('close', resolve));
+  await server.stop();
   rmSync(database, { force: true });
   return run;
 }
@@ -113,7 +92,7 @@ function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-async function send(port: number, [head, batch]: readonly Uint8Array[], times: number): Promise<void> {
+async function send(port: number, { head, batch, end }: RepeatedBatch, times: number): Promise<void> {
   const headers = { 'content-type': 'application/vnd.apache.arrow.stream', 'transfer-encoding': 'chunked' };
   const agent = new Agent({ keepAlive: false });
   const outgoing = request({ host: '127.0.0.1', port, method: 'POST', path: '/ingest/rows', headers, agent });
@@ -129,25 +108,19 @@ async function send(port: number, [head, batch]: readonly Uint8Array[], times: n
   for (let time = 0; time < times; time += 1) {
     if (!outgoing.write(batch)) await new Promise((resolve) => outgoing.once('drain', resolve));
   }
-  outgoing.end(endOfStream);
+  outgoing.end(end);
   await answered;
 }
 
-const middle = (values: readonly number[]) =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-
-const columns = makeColumns();
-const schema = encodeSchemaMessage({ fields: columns.map(({ field }) => field), metadata: new Map() });
-const message = await encodeRecordBatchMessage(columns, rowsOfBatch, { codec: null });
-const body = [frameMetadata(schema), Buffer.concat([frameMetadata(message.metadata), message.body])];
+const body = await encodeRepeated(makeColumns());
 const runs: Record<'checked' | 'unchecked', Run[]> = { checked: [], unchecked: [] };
 for (let round = 0; round < Number(rounds); round += 1) {
   runs.checked.push(await measure(true, round, body));
   runs.unchecked.push(await measure(false, round, body));
 }
 rmSync(folder, { recursive: true, force: true });
-const checked = middle(runs.checked.map((run) => run.cpuSeconds));
-const unchecked = middle(runs.unchecked.map((run) => run.cpuSeconds));
+const checked = median(runs.checked.map((run) => run.cpuSeconds));
+const unchecked = median(runs.unchecked.map((run) => run.cpuSeconds));
 const rows = batches * rowsOfBatch;
 process.stdout.write(
   `${JSON.stringify({
@@ -155,7 +128,7 @@ process.stdout.write(
     checkedCpuSeconds: checked,
     uncheckedCpuSeconds: unchecked,
     shareOfChecks: Number(((checked - unchecked) / checked).toFixed(4)),
-    checkedRowsPerSecond: Math.round(rows / middle(runs.checked.map((run) => run.seconds))),
-    uncheckedRowsPerSecond: Math.round(rows / middle(runs.unchecked.map((run) => run.seconds))),
+    checkedRowsPerSecond: Math.round(rows / median(runs.checked.map((run) => run.seconds))),
+    uncheckedRowsPerSecond: Math.round(rows / median(runs.unchecked.map((run) => run.seconds))),
   })}\n`,
 );
