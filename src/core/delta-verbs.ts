@@ -1,6 +1,7 @@
 import { ArrowportError, toArrowportError } from '../errors.ts';
 import { noAudit } from './audit.ts';
 import { ANYONE, requireScope, requireStream, type Scope } from './auth.ts';
+import { defined } from './defined.ts';
 import type { DeltaAccess, DeltaCallContext, DeltaTables } from './delta.ts';
 import {
   findCount,
@@ -308,14 +309,4 @@ function findSize(options: OptionValues): number | undefined {
 
 function missing(name: string): ArrowportError {
   return new ArrowportError('OPTION_INVALID', `${name} is missing.`);
-}
-
-type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-type Kept<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & Defined<{
-  [K in keyof T as undefined extends T[K] ? K : never]: T[K];
-}>;
-
-/** The options that are there. */
-function defined<T extends object>(options: T): Kept<T> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Kept<T>;
 }

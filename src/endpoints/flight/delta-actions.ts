@@ -1,4 +1,5 @@
 import { requireStream } from '../../core/auth.ts';
+import { defined } from '../../core/defined.ts';
 import type {
   ChangesOptions,
   DeltaAccess,
@@ -74,35 +75,23 @@ function createRowsAction(access: DeltaAccess, action: RowsAction): FlightAction
 }
 
 function readReadOptions(options: OptionValues): ReadOptions {
-  const version = findCount(options, 'version');
-  const timestamp = findText(options, 'timestamp');
   return {
     ...readSelection(options),
-    ...(version === undefined ? {} : { version }),
-    ...(timestamp === undefined ? {} : { timestamp }),
+    ...defined({ version: findCount(options, 'version'), timestamp: findText(options, 'timestamp') }),
   };
 }
 
 function readChangesOptions(options: OptionValues): ChangesOptions {
-  const from = findCount(options, 'from');
-  const to = findCount(options, 'to');
   return {
     ...readSelection(options),
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
+    ...defined({ from: findCount(options, 'from'), to: findCount(options, 'to') }),
   };
 }
 
 function readSelection(options: OptionValues): Pick<ReadOptions, 'columns' | 'filter' | 'limit' | 'format'> {
   const columns = findNames(options, 'columns');
   const filter = findText(options, 'filter');
-  const limit = findCount(options, 'limit');
-  return {
-    format: 'arrow',
-    ...(columns === undefined ? {} : { columns }),
-    ...(filter === undefined ? {} : { filter }),
-    ...(limit === undefined ? {} : { limit }),
-  };
+  return { format: 'arrow', ...defined({ columns, filter, limit: findCount(options, 'limit') }) };
 }
 
 function createAction(access: DeltaAccess, verb: DeltaVerb): FlightAction {

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { defined } from '../../core/defined.ts';
 import type { ChangesOptions, DeltaAccess, DeltaRowStream, ReadOptions } from '../../core/delta.ts';
 import type { OptionValues } from '../../core/delta-options.ts';
 import { readStreamName } from '../../core/stream-name.ts';
@@ -31,7 +32,7 @@ export async function sendRows(
     ...readSelection(query),
     ...formatOf(answer),
     ...(version === null ? {} : { version: readCount('The version', version) }),
-    ...(timestamp === undefined ? {} : { timestamp }),
+    ...defined({ timestamp }),
   };
   const tables = await access.tables();
   return send(reply, await tables.read(table, { ...options, ...head(request) }, contextOf(request)), answer);
@@ -48,13 +49,10 @@ export async function sendChanges(
   const query = request.query as OptionValues;
   refuseUnknownQuery(query, ['from', 'to', ...SELECTION]);
   const answer = chooseRowAnswer(request.headers.accept);
-  const from = findQueryCount(query, 'from');
-  const to = findQueryCount(query, 'to');
   const options: ChangesOptions = {
     ...readSelection(query),
     ...formatOf(answer),
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
+    ...defined({ from: findQueryCount(query, 'from'), to: findQueryCount(query, 'to') }),
   };
   const tables = await access.tables();
   return send(
@@ -72,12 +70,7 @@ function head(request: FastifyRequest): { limit?: 0 } {
 function readSelection(query: OptionValues): Pick<ReadOptions, 'columns' | 'filter' | 'limit'> {
   const columns = findQueryNames(query, 'columns');
   const filter = findQueryText(query, 'filter');
-  const limit = findQueryCount(query, 'limit');
-  return {
-    ...(columns === undefined ? {} : { columns }),
-    ...(filter === undefined ? {} : { filter }),
-    ...(limit === undefined ? {} : { limit }),
-  };
+  return defined({ columns, filter, limit: findQueryCount(query, 'limit') });
 }
 
 function formatOf({ format, compression }: RowAnswer): Pick<ReadOptions, 'format' | 'compression'> {
