@@ -110,6 +110,45 @@ print(json.dumps({"late": late, "cut": cut}))`,
 );
 
 test(
+  'a client that reads, or has a transaction open, while the server drains reads to the end, commits and closes without an error',
+  needsPython,
+  async (t) => {
+    const server = await startServer(t, { config: 'shutdown_grace_seconds: 600\n' });
+    const said = await runFlight<{ rows: number; late: string }>(
+      server,
+      `
+import adbc_driver_flightsql.dbapi as flightsql
+_, writer, receipt = open_put("kept", pa.table({"id": [1]}))
+writer.done_writing()
+receipt.read()
+writer.close()
+reading = flightsql.connect(url, autocommit=True)
+writing = flightsql.connect(url)
+with writing, writing.cursor() as cursor:
+    cursor.execute("insert into kept values (2)")
+    with reading, reading.cursor() as rows:
+        rows.execute("select range as id from range(20000000)")
+        batches = rows.fetch_record_batch()
+        count = next(batches).num_rows
+        terminate(${server.pid})
+        try:
+            with reading.cursor() as other:
+                other.execute("select 1")
+            late = "none"
+        except Exception as exc:
+            late = str(exc)
+        writing.commit()
+        count += sum(batch.num_rows for batch in batches)
+print(json.dumps({"rows": count, "late": late}))`,
+    );
+    assert.equal(said.rows, 20_000_000);
+    assert.match(said.late, /SHUTTING_DOWN/);
+    assert.equal(await server.ended(), 0);
+    assert.deepEqual(await queryFile(server, 'select id from kept order by id'), [[1], [2]]);
+  },
+);
+
+test(
   'a second signal ends the server at once, says so, and leaves nothing in part',
   needsPython,
   async (t) => {

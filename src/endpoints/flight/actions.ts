@@ -22,6 +22,25 @@ export interface FlightAction {
   ): AsyncIterable<Uint8Array> | Promise<Uint8Array>;
 }
 
+/**
+ * The actions that end what was begun before: a server that drains still takes them. ADBC begins the next transaction with
+ * each commit, and reports a commit whose successor is refused as failed, although it is durable.
+ */
+const endings: ReadonlySet<string> = new Set([
+  'BeginTransaction',
+  'CancelFlightInfo',
+  'CancelQuery',
+  'ClosePreparedStatement',
+  'CloseSession',
+  'EndSavepoint',
+  'EndTransaction',
+]);
+
+/** Whether an action ends what was begun before, such as a statement or a transaction, or belongs to such an end. */
+export function endsWhatBegan(action: string): boolean {
+  return endings.has(action);
+}
+
 /** The actions that every server has: `healthcheck` and `reload`. */
 export function createOperationActions(operations: Operations): readonly FlightAction[] {
   return [

@@ -10,6 +10,12 @@ export interface CallAnswer {
   fail(status: StatusObject): void;
 }
 
+/** What a call may do that others may not. */
+export interface RunOptions {
+  /** It ends what was begun before (a statement, a transaction, a session), and so is let in while the server drains. */
+  readonly endsWhatBegan?: boolean;
+}
+
 /** Runs calls, knows which are running, and ends them. */
 export interface CallRunner {
   /** Runs one call and answers it; never rejects. */
@@ -18,11 +24,15 @@ export interface CallRunner {
     call: ServerCall,
     answer: CallAnswer,
     body: (scope: CallScope) => Promise<Metadata | undefined>,
+    options?: RunOptions,
   ): void;
-  /** From now on every new call is answered SHUTTING_DOWN. */
+  /** From now on every new call is answered SHUTTING_DOWN, but those that end what was begun before. */
   setDraining(): void;
-  /** Resolves when no call is running, or after the time. */
-  idle(withinMs: number): Promise<void>;
+  /**
+   * Resolves when no call is running, or after the time. Calls that were running are given `lastWordMs` for the ones
+   * that end what they belong to: a client closes its statement, or commits, once it has read the last row.
+   */
+  idle(withinMs: number, lastWordMs?: number): Promise<void>;
   /** Ends every running call with an error. */
   abortAll(error: ArrowportError): void;
 }
@@ -40,7 +50,7 @@ const UNREAD_ANSWER_MS = 30_000;
 export function shuttingDownError(): ArrowportError {
   return new ArrowportError(
     'SHUTTING_DOWN',
-    'The server is shutting down; send the stream again, to the next server.',
+    'The server is shutting down: try again, with the next server or when this one is back.',
     {
       details: { retryAfterMs: RETRY_AFTER_MS },
     },
@@ -58,9 +68,10 @@ export function createCallRunner(observer: Pick<IngestObserver, 'requestFailed'>
     scope: CallScope,
     answer: CallAnswer,
     body: (scope: CallScope) => Promise<Metadata | undefined>,
+    { endsWhatBegan = false }: RunOptions,
   ) => {
     try {
-      if (draining) throw shuttingDownError();
+      if (draining && !endsWhatBegan) throw shuttingDownError();
       answer.succeed(await body(scope));
     } catch (thrown) {
       // Streams of an ended call fail with errors of their own; what ended the call is the answer.
@@ -74,10 +85,10 @@ export function createCallRunner(observer: Pick<IngestObserver, 'requestFailed'>
   };
 
   return {
-    run(name, call, answer, body) {
+    run(name, call, answer, body, options = {}) {
       const scope = openCallScope(call);
       running.add(scope);
-      void runCall(name, scope, answer, body).finally(() => {
+      void runCall(name, scope, answer, body, options).finally(() => {
         running.delete(scope);
         if (running.size === 0) onIdle?.();
       });
@@ -85,13 +96,21 @@ export function createCallRunner(observer: Pick<IngestObserver, 'requestFailed'>
     setDraining() {
       draining = true;
     },
-    async idle(withinMs) {
+    async idle(withinMs, lastWordMs = 0) {
       if (running.size === 0) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       const timer = setTimeout(resolve, withinMs);
-      onIdle = resolve;
+      let lastWord: NodeJS.Timeout | undefined;
+      onIdle = () => {
+        clearTimeout(lastWord);
+        lastWord = setTimeout(() => {
+          if (running.size === 0) resolve();
+        }, lastWordMs);
+      };
       await promise;
+      onIdle = null;
       clearTimeout(timer);
+      clearTimeout(lastWord);
     },
     abortAll(error) {
       for (const scope of running) scope.abort(error);

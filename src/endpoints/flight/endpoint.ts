@@ -57,6 +57,9 @@ const KEEPALIVE_MS = 60_000;
 /** How long calls that were ended by force have to send their status. */
 const LAST_ANSWER_MS = 500;
 
+/** How long clients whose calls have ended while the server drains have for closing their statements and transactions. */
+const LAST_WORD_MS = 1000;
+
 /** Makes the Flight door. Throws when two actions have the same name. */
 export function createFlightEndpoint(deps: FlightEndpointDependencies): FlightEndpoint {
   prepareHttp2Streams();
@@ -97,7 +100,7 @@ export function createFlightEndpoint(deps: FlightEndpointDependencies): FlightEn
     setDraining: runner.setDraining,
     async stop(graceMs) {
       runner.setDraining();
-      await runner.idle(graceMs);
+      await runner.idle(graceMs, LAST_WORD_MS);
       runner.abortAll(shuttingDownError());
       await runner.idle(LAST_ANSWER_MS);
       injector.destroy();

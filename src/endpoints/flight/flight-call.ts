@@ -1,6 +1,6 @@
 import { Metadata, type StatusObject } from '@grpc/grpc-js';
 import type { FlightCall } from './call-context.ts';
-import type { CallAnswer, CallRunner } from './call-runner.ts';
+import type { CallAnswer, CallRunner, RunOptions } from './call-runner.ts';
 import type { CallScope, ServerCall } from './call-scope.ts';
 import type { FlightProducer } from './producer.ts';
 
@@ -21,11 +21,12 @@ export type FlightRunner = (
   call: AnsweredCall,
   answer: CallAnswer,
   body: (scope: CallScope, flightCall: OpenFlightCall) => Promise<Metadata | undefined>,
+  options?: RunOptions,
 ) => void;
 
 /** Makes the runner of calls that a producer answers, or may: it sees each, and may add headers to its answer. */
 export function createFlightRunner(runner: CallRunner, producer: FlightProducer): FlightRunner {
-  return (name, call, answer, body) => {
+  return (name, call, answer, body, options) => {
     const headers = new Metadata();
     let sent = false;
     const sendHeaders = () => {
@@ -47,7 +48,7 @@ export function createFlightRunner(runner: CallRunner, producer: FlightProducer)
         answer.fail(status);
       },
     };
-    runner.run(name, call, answerWithHeaders, async (scope) => {
+    const runBody = async (scope: CallScope) => {
       const flightCall: OpenFlightCall = {
         requestId: scope.requestId,
         caller: scope.caller,
@@ -59,7 +60,8 @@ export function createFlightRunner(runner: CallRunner, producer: FlightProducer)
       };
       producer.onCall?.(flightCall);
       return await body(scope, flightCall);
-    });
+    };
+    runner.run(name, call, answerWithHeaders, runBody, options);
   };
 }
 

@@ -5,11 +5,12 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import type { Authenticator } from '../../core/auth.ts';
-import { type FlightAction, runAction } from './actions.ts';
+import { ArrowportError } from '../../errors.ts';
+import { endsWhatBegan, type FlightAction, runAction } from './actions.ts';
 import type { CallRunner } from './call-runner.ts';
 import { type CallScope, throwIfEnded } from './call-scope.ts';
 import { type DoPutContext, doPut } from './do-put.ts';
-import { answerStream, createFlightRunner } from './flight-call.ts';
+import { answerStream, createFlightRunner, type OpenFlightCall } from './flight-call.ts';
 import { shakeHands } from './handshake.ts';
 import type {
   ActionMessage,
@@ -45,15 +46,19 @@ export function createHandlers(context: HandlerContext): UntypedServiceImplement
     runner.run('Handshake', call, answerStream(call), (scope) =>
       shakeHands(call, scope, context.authenticator),
     );
-  const DoAction: handleServerStreamingCall<Received<ActionMessage>, ResultMessage> = (call) =>
-    run('DoAction', call, answerStream(call), async (scope, flightCall) => {
-      const results = runAction(context.actions, readRequest(call.request), flightCall);
+  const DoAction: handleServerStreamingCall<Received<ActionMessage>, ResultMessage> = (call) => {
+    const { request } = call;
+    const runBody = async (scope: CallScope, flightCall: OpenFlightCall) => {
+      const results = runAction(context.actions, readRequest(request), flightCall);
       for await (const body of results) {
         flightCall.sendHeaders();
         await writeInStep(call, { body }, scope);
       }
       return undefined;
-    });
+    };
+    const isEnding = !(request instanceof ArrowportError) && endsWhatBegan(request.type);
+    run('DoAction', call, answerStream(call), runBody, { endsWhatBegan: isEnding });
+  };
   const ListActions: handleServerStreamingCall<unknown, ActionTypeMessage> = (call) =>
     run('ListActions', call, answerStream(call), async (scope, flightCall) => {
       flightCall.sendHeaders();
