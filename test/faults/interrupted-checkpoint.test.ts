@@ -76,6 +76,17 @@ function sharesPieces(old: Buffer, now: Buffer): boolean {
   return false;
 }
 
+/** A killed server, the images of a checkpoint of its file, and a block that the checkpoint wrote again in its place. */
+async function cutOffServer(
+  t: TestContext,
+): Promise<{ server: TestServer; images: CheckpointImages; block: number }> {
+  const server = await killedServer(t);
+  const images = await stopInCheckpoint(server);
+  const [block] = rewrittenBlocks(images);
+  assert.ok(block !== undefined, 'the checkpoint wrote a block again in its place');
+  return { server, images, block };
+}
+
 /** Counted from the beginning of the block, whose first page has the checksum. */
 function lastChangedPage({ before, after }: CheckpointImages, block: number): number {
   let page = blockBytes / pageBytes - 1;
@@ -98,10 +109,7 @@ test(
   'a server starts from a file whose checkpoint was cut off within a block, and has every row',
   onLinux,
   async (t) => {
-    const server = await killedServer(t);
-    const images = await stopInCheckpoint(server);
-    const [block] = rewrittenBlocks(images);
-    assert.ok(block !== undefined, 'the checkpoint wrote a block again in its place');
+    const { server, images, block } = await cutOffServer(t);
     for (const pages of new Set([1, lastChangedPage(images, block)])) {
       const torn = tear(images, block, pages);
       writeFileSync(server.dbPath, torn);
@@ -135,10 +143,7 @@ test(
   'blocks that no checkpoint explains are left as they are, and so are files of other processes',
   onLinux,
   async (t) => {
-    const server = await killedServer(t);
-    const images = await stopInCheckpoint(server);
-    const [block] = rewrittenBlocks(images);
-    assert.ok(block !== undefined);
+    const { server, images, block } = await cutOffServer(t);
     const torn = tear(images, block, lastChangedPage(images, block));
     const log = `${server.dbPath}.wal`;
 
