@@ -64,6 +64,8 @@ function waitForStopSignal({ stderr }: Pick<CliHost, 'stderr'>): Promise<void> {
         process.exit(128 + constants.signals[signal]);
       }
       stopping = true;
+      if (stderr.isTTY === true)
+        stderr.write('stopping once what is running has ended; Ctrl-C again stops at once\n');
       resolve();
     };
     for (const signal of stopSignals) process.on(signal, onSignal);

@@ -9,6 +9,9 @@ const SERVER_FAULTS: ReadonlySet<ErrorCode> = new Set(['INTERNAL', 'COMMIT_UNKNO
 /** Errors that are everyday life of a busy server: logged at info level. */
 const EVERYDAY: ReadonlySet<ErrorCode> = new Set(['CANCELLED', 'SHUTTING_DOWN']);
 
+/** Of requests that are no loads, asking for what is not there is everyday life too: that is how clients find out. */
+const EVERYDAY_ASKING: ReadonlySet<ErrorCode> = new Set([...EVERYDAY, 'TABLE_NOT_FOUND']);
+
 /** Writes one line for each load (each commit of a split one) and one for each failure. */
 export function createLogObserver(logger: Logger): IngestObserver {
   return {
@@ -44,7 +47,8 @@ export function createLogObserver(logger: Logger): IngestObserver {
     streamClosed() {},
     requestFailed(request, error) {
       const { requestId: request_id, transport, stream, caller } = request;
-      logFailure(logger, { request_id, transport, stream, ...nameCaller(caller) }, error, 'request failed');
+      const who = { request_id, transport, stream, ...nameCaller(caller) };
+      logFailure(logger, who, error, 'request failed', EVERYDAY_ASKING);
     },
     admissionRejected() {},
     inflightBytes() {},
@@ -82,11 +86,12 @@ function logFailure(
   who: Record<string, unknown>,
   error: ArrowportError,
   message: string,
+  everyday = EVERYDAY,
 ): void {
   const fields = { ...who, ...describeError(error) };
   if (SERVER_FAULTS.has(error.code)) {
     logger.error({ ...fields, err: error.cause instanceof Error ? error.cause : error }, message);
-  } else if (EVERYDAY.has(error.code)) {
+  } else if (everyday.has(error.code)) {
     logger.info(fields, message);
   } else {
     logger.warn(fields, message);

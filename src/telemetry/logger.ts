@@ -81,14 +81,33 @@ function destination(format: LogFormat, output: Writable | undefined): Destinati
   });
 }
 
-const hiddenFields = new Set(['level', 'time', 'msg', 'request_id', 'err', 'error', 'cause']);
+/** What stands elsewhere in the line: pino-pretty writes `caller` and `pid` in front of the message. */
+const hiddenFields = new Set([
+  'level',
+  'time',
+  'msg',
+  'request_id',
+  'caller',
+  'pid',
+  'err',
+  'error',
+  'cause',
+]);
 
-/** The message, then its fields as `key=value`, the request id last: it is for looking up, not for reading. */
+/**
+ * The message, then its fields as `key=value` in one line, the request id last: it is for looking up, not for reading.
+ * A `detail` that the message has already is left out.
+ */
 function formatForPeople(line: Record<string, unknown>, messageKey: string): string {
-  const fields = Object.entries(line).filter(([key, value]) => !hiddenFields.has(key) && value !== null);
+  const message = String(line[messageKey]);
+  const fields = Object.entries(line).filter(
+    ([key, value]) =>
+      !hiddenFields.has(key) && value !== null && !(key === 'detail' && message.includes(String(value))),
+  );
   if (line['request_id'] !== undefined) fields.push(['request_id', line['request_id']]);
   const shown = fields.map(
-    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+    ([key, value]) =>
+      `${key}=${typeof value === 'string' ? value.replace(/\s*[\r\n]+\s*/g, ' ') : JSON.stringify(value)}`,
   );
-  return [String(line[messageKey]), ...shown].join(' ');
+  return [message, ...shown].join(' ');
 }

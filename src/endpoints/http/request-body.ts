@@ -90,7 +90,7 @@ function expectsContinue(request: IncomingMessage): boolean {
 }
 
 function clientGone(): ArrowportError {
-  return new ArrowportError('CANCELLED', 'The client went away before its body had ended.');
+  return new ArrowportError('CANCELLED', 'The client went away before it was answered.');
 }
 
 interface ReaderEvents {

@@ -75,6 +75,19 @@ describe('the logger', () => {
     assert.throws(() => JSON.parse(text));
   });
 
+  test('the pretty format says everything once, on one line', async () => {
+    const log = openLog('info', 'pretty');
+    log.logger.info(
+      { caller: 'press-7', pid: 4711, detail: 'no column b\nnor c', request_id: 'r' },
+      'request failed',
+    );
+    log.logger.error({ detail: 'line 3: no', line: 3 }, 'configuration rejected: line 3: no');
+    const [first = '', second = ''] = (await log.text()).trimEnd().split('\n');
+    assert.match(first, /INFO.*4711.*press-7.*: request failed detail=no column b nor c request_id=r$/);
+    assert.equal(first.split('press-7').length, 2);
+    assert.match(second, /: configuration rejected: line 3: no line=3$/);
+  });
+
   test('the auto format is JSON where the output is no terminal', async () => {
     const log = openLog('info', 'auto');
     log.logger.info('x');
@@ -156,17 +169,21 @@ describe('the log observer', () => {
     assert.match(String(err['stack']), /log\.test/);
   });
 
-  test('a refused request is a warning, one that the client gave up is not', async () => {
+  test('a refused request is a warning, one that the client gave up or that asks for what is not there is not', async () => {
     const log = openLog();
     const observer = createLogObserver(log.logger);
     const who = { requestId: 'r', transport: 'http', stream: 'x' } as const;
     observer.requestFailed(who, new ArrowportError('OPTION_INVALID', 'no'));
     observer.requestFailed(who, new ArrowportError('CANCELLED', 'gone'));
+    observer.requestFailed(who, new ArrowportError('TABLE_NOT_FOUND', 'none'));
+    observer.loadFailed(load, new ArrowportError('TABLE_NOT_FOUND', 'none'));
     assert.deepEqual(
       (await log.lines()).map((line) => [line['level'], line['code'], line['outcome']]),
       [
         ['warn', 'OPTION_INVALID', 'rejected'],
         ['info', 'CANCELLED', 'retryable'],
+        ['info', 'TABLE_NOT_FOUND', 'rejected'],
+        ['warn', 'TABLE_NOT_FOUND', 'rejected'],
       ],
     );
   });
