@@ -200,9 +200,8 @@ function readRequest(request: RelationRequest): { table: string; moment: DeltaMo
   if (request.kind === 'table') return { table: request.name, moment: {} };
   const named = new Map<string, string | number>();
   let table: string | null = null;
-  for (const argument of argumentsOf(request.call)) {
+  for (const { name, argument } of argumentsOf(request.call)) {
     const value = constantOf(argument);
-    const name = typeof argument['alias'] === 'string' ? argument['alias'].toLowerCase() : '';
     if (value === null || named.has(name)) throw badCall();
     if (name === '' && table === null && typeof value === 'string') table = value;
     else if (name === 'version' && typeof value === 'number') named.set(name, value);
@@ -221,14 +220,28 @@ function readRequest(request: RelationRequest): { table: string; moment: DeltaMo
   };
 }
 
-function argumentsOf(call: TreeNode): readonly TreeNode[] {
+/** The arguments with their names in lower case: `name => value`, which the parser writes as an alias, or `name = value`. */
+function argumentsOf(call: TreeNode): readonly { readonly name: string; readonly argument: TreeNode }[] {
   const { children } = call;
-  return Array.isArray(children) ? children.filter(isNode) : [];
+  if (!Array.isArray(children)) return [];
+  return children.filter(isNode).map((child) => {
+    const { alias, left, right } = child;
+    const names = isNode(left) && left['class'] === 'COLUMN_REF' ? left['column_names'] : null;
+    if (child['type'] === 'COMPARE_EQUAL' && Array.isArray(names) && names.length === 1 && isNode(right))
+      return { name: String(names[0]).toLowerCase(), argument: right };
+    return { name: typeof alias === 'string' ? alias.toLowerCase() : '', argument: child };
+  });
 }
 
-/** A text, or a whole number from 0 on; null for everything else. */
+const timeTypes: ReadonlySet<unknown> = new Set(['TIMESTAMP', 'TIMESTAMP WITH TIME ZONE']);
+
+/** A text, also as a TIMESTAMP, or a whole number from 0 on; null for everything else. */
 function constantOf(argument: TreeNode): string | number | null {
-  const { value } = argument;
+  const { value, child, cast_type: type } = argument;
+  if (argument['class'] === 'CAST' && isNode(child) && isNode(type) && timeTypes.has(type['id'])) {
+    const text = constantOf(child);
+    return typeof text === 'string' ? text : null;
+  }
   if (argument['class'] !== 'CONSTANT' || !isNode(value)) return null;
   const constant = value['value'];
   if (typeof constant === 'string') return constant;

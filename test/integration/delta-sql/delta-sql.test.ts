@@ -42,6 +42,7 @@ print(json.dumps(glob.glob(os.path.join(os.path.dirname(duckdb_extension_delta._
 
 interface Answer {
   readonly status: number;
+  readonly columns: readonly { readonly name: string }[];
   readonly rows: readonly (readonly unknown[])[];
   readonly code: string;
   readonly detail: string;
@@ -95,6 +96,52 @@ async function checkTables(server: TestServer, first: string): Promise<void> {
   assert.deepEqual(await rows('SELECT count(*) FROM kept JOIN delta.events USING (id)'), [[50]]);
 }
 
+/** The ways in which SQL names a table and its columns besides FROM. */
+async function checkNames(server: TestServer): Promise<void> {
+  const ok = async (sql: string) => {
+    const answer = await ask(server, sql);
+    assert.equal(answer.status, 200, `${sql}: ${answer.detail}`);
+    return answer;
+  };
+  for (const shown of [
+    'DESCRIBE delta.plain',
+    'SHOW delta.plain',
+    'DESCRIBE TABLE "Delta".plain',
+    'SUMMARIZE delta.plain',
+    'FROM (DESCRIBE delta.plain)',
+  ]) {
+    const { rows } = await ok(shown);
+    assert.deepEqual(
+      rows.map(([name, type]) => `${name} ${type}`).slice(0, 3),
+      ['id BIGINT', 'kind VARCHAR', 'day DATE'],
+      shown,
+    );
+  }
+  assert.equal((await ok('TABLE delta.plain')).rows.length, 100);
+  const qualified =
+    'SELECT delta.plain.id, "delta"."plain".deep.b FROM delta.plain WHERE delta.plain.id = 7 ORDER BY delta.plain.id';
+  assert.deepEqual((await ok(qualified)).rows, [[7, 'x7']]);
+  assert.deepEqual(
+    (await ok('SELECT delta.delta.plain.id AS i FROM delta.delta.plain LIMIT 1')).rows.length,
+    1,
+  );
+  assert.deepEqual((await ok('SELECT delta.id FROM (SELECT 1 AS id) AS delta')).rows, [[1]]);
+  assert.deepEqual((await ok("SELECT count(*) FROM delta_table('events', version = 1)")).rows, [[200]]);
+  assert.deepEqual(
+    (
+      await ok(
+        `SELECT count(*) FROM delta_table('events', "timestamp" => TIMESTAMPTZ '2100-01-01 00:00:00Z')`,
+      )
+    ).rows,
+    [[300]],
+  );
+  const { columns } = await ok('SELECT (SELECT max(id) FROM delta.plain), 1');
+  assert.deepEqual(
+    columns.map(({ name }) => name),
+    ['(SELECT max(id) FROM delta.plain)', '1'],
+  );
+}
+
 async function checkRefusals(server: TestServer): Promise<void> {
   const refused = async (sql: string, code: string) => {
     const answer = await ask(server, sql);
@@ -139,6 +186,7 @@ test('Delta tables are tables in SQL, at every version, without the delta extens
 }, async (t) => {
   const { server, first } = await openTables(t, '');
   await checkTables(server, first);
+  await checkNames(server);
   await checkRefusals(server);
   // Each of the partitions has a file of each load, and one that has the columns alone.
   assert.equal(await countFilesRead(server, 'SELECT id FROM delta.events'), 4 * 4);
@@ -155,6 +203,7 @@ test('Delta tables are tables in SQL, at every version, by the delta extension',
   const extension = await runPythonJson<string>(findExtension);
   const { server, first } = await openTables(t, `duckdb_extensions: ['${extension}']\n`);
   await checkTables(server, first);
+  await checkNames(server);
   await checkRefusals(server);
   assert.equal(await countFilesRead(server, 'SELECT id FROM delta.events'), 4 * 3);
   assert.equal(await countFilesRead(server, "SELECT id FROM delta.events WHERE kind = 'k 2/''é'"), 3);

@@ -358,6 +358,44 @@ test('a caller who may use some streams reads no other table, however it is name
   assert.deepEqual(rows, [['public_cities'], ['public_prices']]);
 });
 
+test('columns and plans do not tell what listings leave out', async () => {
+  const token = tokens.partner;
+  const items = [
+    '(SELECT count(*) FROM duckdb_tables())',
+    "coalesce((SELECT count(*) FROM information_schema.tables), 2) + 1, 'é'",
+    'EXISTS (FROM duckdb_tables())',
+    '2 IN (SELECT 1 FROM duckdb_columns()), 3',
+    'CASE WHEN (SELECT count(*) FROM duckdb_tables()) = 1 THEN 2 END',
+    'DISTINCT (SELECT count(*) FROM duckdb_tables()) IS DISTINCT FROM 3',
+    'DISTINCT ON (1) [(SELECT count(*) FROM duckdb_tables()), 7]',
+    '(SELECT (SELECT count(*) FROM duckdb_tables()) FROM range(1)) FROM range(1) WHERE true',
+    '* FROM (SELECT (SELECT count(*) FROM duckdb_tables()))',
+    'nested FROM (SELECT (SELECT count(*) FROM duckdb_tables())) AS nested',
+    'sum((SELECT count(*) FROM duckdb_tables())) OVER (ORDER BY 1) -- end',
+    '(SELECT count(*) FROM duckdb_tables()) UNION ALL SELECT 5',
+    'percentile_cont(0.5) WITHIN GROUP (ORDER BY (SELECT count(*) FROM duckdb_tables()))',
+  ];
+  for (const item of items) {
+    for (const sql of [`SELECT ${item}`, `DESCRIBE SELECT ${item}`]) {
+      const { status, detail, columns, rows } = await ask(server, sql, { token });
+      assert.equal(status, 200, `${sql}: ${detail}`);
+      assert.doesNotMatch(JSON.stringify([columns, rows]), /orders|_arrowport|memory/, sql);
+    }
+  }
+  const named = await ask(server, "SELECT 'é', 1 + (SELECT count(*)\nFROM duckdb_tables()), 2 AS x", {
+    token,
+  });
+  assert.deepEqual(
+    named.columns?.map(({ name }) => name),
+    ["'é'", '1 + (SELECT count(*) FROM duckdb_tables())', 'x'],
+  );
+  for (const plan of ['EXPLAIN', 'EXPLAIN ANALYZE', 'EXPLAIN (FORMAT json)']) {
+    const { code } = await ask(server, `${plan} SELECT * FROM duckdb_tables()`, { token });
+    assert.equal(code, 'QUERY_FORBIDDEN', plan);
+    assert.equal((await ask(server, `${plan} SELECT * FROM public_prices`, { token })).status, 200, plan);
+  }
+});
+
 test('without credentials there is no query', async () => {
   const { status, code } = await ask(server, 'SELECT 1');
   assert.equal(status, 401);

@@ -6,6 +6,7 @@ import { EditedSql } from './edited-sql.ts';
 import { holdsPath, isTable, looksLikeFile } from './file-names.ts';
 import type { GateContext } from './gate-context.ts';
 import { findListing, findShow, findStandardListing, type HiddenObjects } from './metadata-views.ts';
+import { findQualifiedColumns } from './qualified-columns.ts';
 import { positionOf } from './query-error.ts';
 import type { RelationRequest } from './relation-source.ts';
 import { readSqlTokens, type SqlToken } from './sql-tokens.ts';
@@ -16,6 +17,12 @@ import {
   type TableReference,
 } from './statement-tree.ts';
 import { findConditions } from './table-conditions.ts';
+import { findColumn, findNamingSubqueries } from './unnamed-columns.ts';
+
+const maxNameCharacters = 200;
+
+/** Words that a table's name may follow as well as a SELECT; TABLE besides. */
+const takesName: ReadonlySet<string> = new Set(['describe', 'desc', 'show', 'summarize']);
 
 /** Catalogs that no statement may name: those of running loads, and DuckDB's own. */
 const closedCatalogs: ReadonlySet<string> = new Set(['memory', 'system']);
@@ -38,6 +45,10 @@ class SelectGate {
   readonly #context: GateContext;
   #hidden: HiddenObjects | null = null;
   #tokens: readonly SqlToken[] | null = null;
+  /** Where something else stands than the client has written: bytes of the statement. */
+  readonly #replacedAt = new Set<number>();
+  /** Tables in whose place subqueries stand. */
+  readonly #fromSources = new Set<TableReference>();
 
   constructor(sql: string, tree: unknown, context: GateContext) {
     this.edited = new EditedSql(sql);
@@ -51,7 +62,9 @@ class SelectGate {
     const { shows, functions, tables } = this.#references;
     for (const call of functions) await this.#checkFunction(call);
     for (const table of tables) await this.#checkTable(table);
+    this.#shortenColumns(tables);
     if (shows.length > 0) await this.#replaceShow(shows);
+    this.#nameColumns();
   }
 
   /** What a source of tables is told of the statement's run. */
@@ -124,6 +137,7 @@ class SelectGate {
         ...this.#run,
       });
       this.#replaceTable(table, text);
+      this.#fromSources.add(table);
       return;
     }
     // DuckDB finds its own views in its own "main" where the file's has none of the name.
@@ -200,15 +214,48 @@ class SelectGate {
     return this.#sql.replace(/[\s;]+$/, '');
   }
 
+  /** Columns without names are named as the client has written them: DuckDB would name them as they are now. */
+  #nameColumns(): void {
+    if (this.#replacedAt.size === 0) return;
+    for (const location of findNamingSubqueries(this.#tree, this.#replacedAt)) {
+      const { all, index } = this.#tokensAround(location);
+      const column = findColumn(all, index);
+      const [first, last] = [all[column?.start ?? -1], all[(column?.end ?? 0) - 1]];
+      if (first === undefined || last === undefined) throw unreadable();
+      const text = this.#sql.slice(first.start, last.end).replace(/\s+/g, ' ');
+      const name = text.length > maxNameCharacters ? `${text.slice(0, maxNameCharacters)}…` : text;
+      this.#replaceSpan(last.end, last.end, ` AS ${quoteIdentifier(name.toWellFormed())}`);
+    }
+  }
+
   #replaceTable(table: TableReference, text: string): void {
-    const tokens = this.#tokensFrom(table.location);
+    if (table.location !== null) this.#replacedAt.add(table.location);
+    const { tokens, before } = this.#tokensAround(table.location);
     let count = 1;
     while (tokens[count]?.value === '.' && tokens[count]?.kind === 'symbol') count += 2;
-    this.#replace(tokens, count, table.alias === null ? `${text} AS ${quoteIdentifier(table.name)}` : text);
+    const named = table.alias === null ? `${text} AS ${quoteIdentifier(table.name)}` : text;
+    // Where a name may stand without a FROM, a subquery may not.
+    if (before?.kind === 'word' && before.value === 'table')
+      this.#replace([before, ...tokens], count + 1, `SELECT * FROM ${named}`);
+    else if (before?.kind === 'word' && takesName.has(before.value))
+      this.#replace(tokens, count, `SELECT * FROM ${named}`);
+    else this.#replace(tokens, count, named);
+  }
+
+  /** "delta.events.id" becomes "events.id", since what stands in the place of the table has no schema. */
+  #shortenColumns(tables: readonly TableReference[]): void {
+    const others = tables.filter((table) => !this.#fromSources.has(table));
+    for (const { location, qualifiers } of findQualifiedColumns(this.#tree, [...this.#fromSources], others)) {
+      const { tokens } = this.#tokensAround(location);
+      const last = tokens[2 * qualifiers];
+      if (last === undefined) throw unreadable();
+      this.#replaceSpan(tokens[0]?.start ?? 0, last.start, '');
+    }
   }
 
   #replaceCall(call: FunctionReference, text: string): void {
-    const tokens = this.#tokensFrom(call.location);
+    if (call.location !== null) this.#replacedAt.add(call.location);
+    const { tokens } = this.#tokensAround(call.location);
     let count = 0;
     let depth = 0;
     do {
@@ -224,17 +271,28 @@ class SelectGate {
     const first = tokens[0];
     const last = tokens[count - 1];
     if (first === undefined || last === undefined) throw unreadable();
-    const bytes = (end: number) => Buffer.byteLength(this.#sql.slice(0, end));
-    this.edited.replace(bytes(first.start), bytes(last.end), text);
+    this.#replaceSpan(first.start, last.end, text);
   }
 
-  #tokensFrom(location: number | null): readonly SqlToken[] {
+  #replaceSpan(start: number, end: number, text: string): void {
+    const bytes = (at: number) => Buffer.byteLength(this.#sql.slice(0, at));
+    this.edited.replace(bytes(start), bytes(end), text);
+  }
+
+  /** The tokens from a byte on, and the one before them. */
+  #tokensAround(location: number | null): {
+    readonly tokens: readonly SqlToken[];
+    readonly before: SqlToken | undefined;
+    readonly all: readonly SqlToken[];
+    readonly index: number;
+  } {
     this.#tokens ??= readSqlTokens(this.#sql);
     if (location === null || this.#tokens === null) throw unreadable();
     const start = Buffer.from(this.#sql, 'utf8').subarray(0, location).toString('utf8').length;
     const index = this.#tokens.findIndex((token) => token.start === start);
     if (index < 0) throw unreadable();
-    return this.#tokens.slice(index);
+    const all = this.#tokens;
+    return { tokens: all.slice(index), before: all[index - 1], all, index };
   }
 
   async #hiddenObjects(): Promise<HiddenObjects> {

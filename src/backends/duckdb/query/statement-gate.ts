@@ -132,6 +132,12 @@ async function admitExplain(sql: string, start: number, context: GateContext): P
     });
   }
   const inner = await admitSelect(sql.slice(start), tree, hidingFiles(context));
+  if (!context.caller.isUnrestricted && inner.text !== inner.original) {
+    throw new ArrowportError(
+      'QUERY_FORBIDDEN',
+      'Plans of listings name what is left out of them: this needs a token for all streams.',
+    );
+  }
   const growth = growthOf(sql.slice(start), tree, context);
   boundGathered(inner, growth.gathered);
   boundRecursions(inner, tree, growth);
