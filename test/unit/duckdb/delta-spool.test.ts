@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeltaSpool } from '../../../src/backends/duckdb/delta-spool.ts';
 import type { DeltaSource } from '../../../src/core/delta-source.ts';
+import { patienceMs } from '../../support/patience.ts';
 import { makeTempFolder } from '../../support/temp-folder.ts';
 
 const minutes = 60_000;
@@ -21,8 +22,8 @@ test('a spooled file stays while a statement reads it, goes when idle, and is wr
   const spool = new DeltaSpool();
   const find = (table: string) =>
     spool.find(source, { table, id: 'id', version: 1, rows: 'all' }, folder, { requestId: 'test' });
-  const gone = async (path: string, patienceMs: number) => {
-    const end = performance.now() + patienceMs;
+  const gone = async (path: string, withinMs: number) => {
+    const end = performance.now() + withinMs;
     while (existsSync(path) && performance.now() < end) await sleep(5);
     return !existsSync(path);
   };
@@ -42,7 +43,7 @@ test('a spooled file stays while a statement reads it, goes when idle, and is wr
 
   t.mock.timers.tick(16 * minutes);
   find('b').letGo();
-  assert.equal(await gone(path, 10_000), true);
+  assert.equal(await gone(path, patienceMs), true);
   const third = find('a');
   assert.notEqual(await third.path, path);
   assert.ok(existsSync(await third.path));
