@@ -16,6 +16,7 @@ import { encapsulateSchema } from '../flight/reading-handlers.ts';
 import { UnimplementedError } from '../flight/status.ts';
 import { type CatalogCommand, catalogSchema, readCatalog } from './catalog-reader.ts';
 import { type ClientSessions, createClientSessions } from './client-sessions.ts';
+import { describeDecimals } from './column-metadata.ts';
 import { exchangeParameters } from './exchange.ts';
 import { createKeptResults } from './kept-results.ts';
 import { listTableFlights } from './list-flights.ts';
@@ -114,10 +115,13 @@ class ArrowportSqlService implements FlightSqlService {
     switch (command.name) {
       case 'CommandStatementQuery': {
         const { query, transactionId } = readStatement(command.message);
-        return await this.#reader.schemaOf(query, this.#sessions.find(call, transactionId), call);
+        const schema = await this.#reader.schemaOf(query, this.#sessions.find(call, transactionId), call);
+        return describeDecimals(schema);
       }
       case 'CommandPreparedStatementQuery':
-        return await this.#reader.schemaOfPrepared(command.message.preparedStatementHandle ?? NO_BYTES, call);
+        return describeDecimals(
+          await this.#reader.schemaOfPrepared(command.message.preparedStatementHandle ?? NO_BYTES, call),
+        );
       case 'CommandStatementSubstraitPlan':
         throw noSubstrait();
       default:
@@ -129,7 +133,10 @@ class ArrowportSqlService implements FlightSqlService {
     if (ticket.name !== 'TicketStatementQuery') throw notIssued();
     const opened = this.#tickets.open(ticket.message.statementHandle ?? NO_BYTES, call.caller.name);
     const { content } = opened;
-    if (content.kind !== 'catalog') return await this.#reader.read(opened, content, call);
+    if (content.kind !== 'catalog') {
+      const stream = await this.#reader.read(opened, content, call);
+      return { ...stream, schema: describeDecimals(stream.schema) };
+    }
     const command = readSqlCommand(Buffer.from(content.command, 'base64')) as CatalogCommand;
     const { runner } = this.#sessions.reopen(content.place, call);
     return await readCatalog(command, { runner, context: queryContext(call), facts: this.#facts(call) });
@@ -192,7 +199,9 @@ class ArrowportSqlService implements FlightSqlService {
     const { runner, session, ticket } = this.#sessions.find(call, transactionId);
     const query = await runner.prepare(sql, queryContext(call));
     const parameterSchema = encapsulateSchema(query.parameterSchema);
-    const datasetSchema = query.returnsRows ? encapsulateSchema(query.resultSchema) : NO_BYTES;
+    const datasetSchema = query.returnsRows
+      ? encapsulateSchema(describeDecimals(query.resultSchema))
+      : NO_BYTES;
     const preparedStatementHandle = this.#prepared.add(
       { query, transaction: ticket.transaction, inSession: session !== null },
       call.caller.name,
@@ -244,7 +253,7 @@ class ArrowportSqlService implements FlightSqlService {
       return createEndpoint(ticket, expiresAt);
     });
     return {
-      schema: encapsulateSchema(rows.schema),
+      schema: encapsulateSchema(describeDecimals(rows.schema)),
       flightDescriptor: descriptor,
       endpoint,
       totalRecords: rows.rows,

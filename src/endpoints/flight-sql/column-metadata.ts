@@ -20,6 +20,25 @@ export function describeColumns(
   };
 }
 
+/**
+ * A result's schema with the digits of its decimals in the metadata of fields, where JDBC's `ResultSetMetaData` has them
+ * from.
+ */
+export function describeDecimals(schema: ArrowSchema): ArrowSchema {
+  if (!schema.fields.some(({ type }) => type.kind === 'decimal')) return schema;
+  return {
+    ...schema,
+    fields: schema.fields.map((field) => {
+      if (field.type.kind !== 'decimal') return field;
+      const { precision, scale } = field.type;
+      const metadata = new Map(field.metadata);
+      metadata.set(`${PREFIX}PRECISION`, String(precision));
+      metadata.set(`${PREFIX}SCALE`, String(scale));
+      return { ...field, metadata };
+    }),
+  };
+}
+
 function describeField(
   field: ArrowField,
   table: CatalogTable,

@@ -52,6 +52,7 @@ test('the Flight SQL JDBC driver runs statements and reads the catalog', {
   assert.equal(value('insert'), '2');
   assert.equal(value('rows'), '1,one,1.50;2,two,2.25');
   assert.match(String(value('timestamp')), /^2026-01-02 03:04:05/);
+  assert.match(String(value('digits')), /^\d+,2 2$/);
   assert.equal(value('types'), '[INTEGER, VARCHAR, DECIMAL, TIMESTAMP]');
   assert.equal(value('prepared'), 'two|one');
   assert.equal(value('prepared update'), '1');

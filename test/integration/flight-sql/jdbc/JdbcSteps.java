@@ -73,6 +73,12 @@ public class JdbcSteps {
         return types;
       }
     });
+    step("digits", () -> {
+      try (ResultSet set = statement.executeQuery("select 1 as i, price, price * 100 as more from items")) {
+        ResultSetMetaData facts = set.getMetaData();
+        return facts.getPrecision(2) + "," + facts.getScale(2) + " " + facts.getScale(3);
+      }
+    });
     step("prepared", () -> {
       try (PreparedStatement prepared = connection.prepareStatement("select name from items where id = ?")) {
         prepared.setInt(1, 2);
