@@ -230,7 +230,7 @@ class ArrowportSqlService implements FlightSqlService {
   async cancelFlightInfo({ endpoint }: FlightInfoMessage, call: FlightCall): Promise<number> {
     if (endpoint.length === 0) return cancelStatus.NOT_CANCELLABLE;
     for (const { ticket } of endpoint) {
-      const signed = readTicket(ticket.ticket);
+      const signed = readTicket(ticket);
       const { content } = this.#tickets.open(signed, call.caller.name);
       this.#reader.cancelRead(this.#tickets.cancel(signed, call.caller.name));
       if (content.kind === 'kept') this.#kept.drop(content.id);
@@ -242,7 +242,7 @@ class ArrowportSqlService implements FlightSqlService {
     endpoint: FlightEndpointMessage,
     call: FlightCall,
   ): Promise<FlightEndpointMessage> {
-    const { ticket, expiresAt } = this.#tickets.renew(readTicket(endpoint.ticket.ticket), call.caller.name);
+    const { ticket, expiresAt } = this.#tickets.renew(readTicket(endpoint.ticket), call.caller.name);
     return { ...endpoint, ...createEndpoint(ticket, expiresAt) };
   }
 
@@ -304,9 +304,10 @@ function countChanges(count: number): number {
   return Math.max(0, count);
 }
 
-function readTicket(ticket: Uint8Array): Uint8Array {
+/** The signed part of an endpoint's ticket; messages may come without one. */
+function readTicket(ticket: FlightEndpointMessage['ticket'] | null): Uint8Array {
   try {
-    const command = readSqlCommand(ticket);
+    const command = readSqlCommand(ticket?.ticket ?? NO_BYTES);
     if (command.name === 'TicketStatementQuery') return command.message.statementHandle ?? NO_BYTES;
   } catch {
     // Whatever it is, it was not made here.

@@ -117,6 +117,9 @@ def late():
     while True: read(endpoint.ticket); time.sleep(0.1)
 step('late', late)
 info = client.get_flight_info(fl.FlightDescriptor.for_command(b'{"sql": "select 3"}'))
+step('renew nothing', lambda: list(client.do_action(fl.Action('RenewFlightEndpoint', message(1, b'')))))
+step('cancel no ticket', lambda: list(client.do_action(fl.Action('CancelFlightInfo', message(1, message(3, b''))))))
+step('renew cut', lambda: list(client.do_action(fl.Action('RenewFlightEndpoint', message(1, endpoint.serialize())[:-9]))))
 step('cancel', lambda: next(iter(client.do_action(fl.Action('CancelFlightInfo', message(1, info.serialize()))))).body.to_pybytes().hex())
 step('cancelled', lambda: read(info.endpoints[0].ticket))
 `,
@@ -124,6 +127,8 @@ step('cancelled', lambda: read(info.endpoints[0].ticket))
   assert.deepEqual(steps.value('twice'), [1, 1]);
   for (const name of ['forged end', 'forged middle', 'cut', 'nonsense', 'empty', 'json', 'late', 'cancelled'])
     assert.match(steps.failure(name), /TICKET_INVALID: /, name);
+  for (const name of ['renew nothing', 'cancel no ticket', 'renew cut'])
+    assert.match(steps.failure(name), /(TICKET|OPTION)_INVALID: /, name);
   assert.deepEqual(steps.value('written'), [1, 1, 1]);
   assert.equal(steps.value('renew'), true);
   assert.equal(steps.value('renewed'), 1);
