@@ -4,8 +4,11 @@
  * A test has ten minutes, and its file twice that: a test's own limit ends no process that is stuck in a loop or whose
  * server still runs, so such a file is killed here, with all that it started, and the others go on.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { repositoryRoot } from '../test/support/repository.ts';
+import { workerCacheFolder } from '../test/support/worker-cache.ts';
 
 const testLimitMs = Number(process.env['ARROWPORT_TEST_LIMIT_MS'] ?? 10 * 60_000);
 const lookMs = Math.min(10_000, testLimitMs);
@@ -20,6 +23,11 @@ const environment = Object.entries(process.env).filter(
 );
 const files = process.argv.length > 2 ? process.argv.slice(2) : ['test/**/*.test.ts'];
 const options = ['--test-concurrency=2', `--test-timeout=${testLimitMs}`, '--test-reporter=spec'];
+// Tests wait for what a server does, not for packages of its worker to come. Those that need one say so where it is missing.
+spawnSync(process.execPath, [join(repositoryRoot, 'src', 'main.ts'), 'setup'], {
+  env: { ...Object.fromEntries(environment), ARROWPORT_CACHE: workerCacheFolder },
+  stdio: ['ignore', 'ignore', 'inherit'],
+});
 const runner = spawn(process.execPath, ['--test', ...options, ...files], {
   env: Object.fromEntries(environment),
   stdio: ['ignore', 'inherit', 'inherit'],

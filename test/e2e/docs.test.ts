@@ -10,6 +10,7 @@ import { patienceMs } from '../support/patience.ts';
 import { pythonArguments, skipWithoutPython, testPython } from '../support/python.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { startServer, type TestServer } from '../support/server.ts';
+import { workerCacheFolder } from '../support/worker-cache.ts';
 
 const guides = join(repositoryRoot, 'docs', 'guides');
 const pages = [
@@ -52,7 +53,13 @@ function runCommand(
   args: readonly string[],
   variables: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  const env = { ...process.env, PATH: workshop.path, ARROWPORT_URL: workshop.server.url, ...variables };
+  const env = {
+    ...process.env,
+    PATH: workshop.path,
+    ARROWPORT_URL: workshop.server.url,
+    ARROWPORT_CACHE: workerCacheFolder,
+    ...variables,
+  };
   return new Promise((resolve) => {
     const options = { cwd: workshop.server.folder, env, timeout: 2 * patienceMs };
     const child = execFile(command, args, options, (error, stdout, stderr) => {

@@ -8,6 +8,7 @@ import { showLogOfFailures } from './failure-log.ts';
 import { patienceMs } from './patience.ts';
 import { repositoryRoot } from './repository.ts';
 import { type CleanupOwner, makeTempFolder } from './temp-folder.ts';
+import { workerCacheFolder } from './worker-cache.ts';
 
 /** What a test server starts with. */
 export interface TestServerOptions {
@@ -139,7 +140,7 @@ async function launch(
   const args = [main, 'serve', '--config', configPath, '--port', '0', '--json', ...(options.args ?? [])];
   const child = spawn(process.execPath, args, {
     cwd: folder,
-    env: { ...Object.fromEntries(inherited), ...options.env },
+    env: { ...Object.fromEntries(inherited), ARROWPORT_CACHE: workerCacheFolder, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const closed = once(child, 'close');

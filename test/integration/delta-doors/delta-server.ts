@@ -1,12 +1,10 @@
 import { join } from 'node:path';
 import { ensureWorkerEnvironment } from '../../../src/backends/delta/environment.ts';
 import type { CommitReceipt } from '../../../src/core/receipt.ts';
-import { repositoryRoot } from '../../support/repository.ts';
 import { startServer, type TestServer } from '../../support/server.ts';
 import type { CleanupOwner } from '../../support/temp-folder.ts';
+import { workerCacheFolder } from '../../support/worker-cache.ts';
 import { type Answer, arrowStream, runFlight } from '../producers.ts';
-
-const cacheFolder = join(repositoryRoot, 'node_modules', '.cache', 'arrowport-test');
 
 /** A server with a folder of Delta tables. */
 export interface DeltaServer extends TestServer {
@@ -18,7 +16,7 @@ export interface DeltaServer extends TestServer {
 export function workerEnvironment(): Readonly<Record<string, string>> {
   const python = process.env['ARROWPORT_DELTA_PYTHON'];
   return {
-    ARROWPORT_CACHE: cacheFolder,
+    ARROWPORT_CACHE: workerCacheFolder,
     ...(python === undefined ? {} : { ARROWPORT_DELTA_PYTHON: python }),
   };
 }
@@ -30,7 +28,11 @@ export async function startDeltaServer(
   env: Readonly<Record<string, string>> = {},
 ): Promise<DeltaServer> {
   const python = process.env['ARROWPORT_DELTA_PYTHON'];
-  await ensureWorkerEnvironment({ cacheFolder, environment: process.env, python: python ?? null });
+  await ensureWorkerEnvironment({
+    cacheFolder: workerCacheFolder,
+    environment: process.env,
+    python: python ?? null,
+  });
   const server = await startServer(owner, { config, env: { ...env, ...workerEnvironment() } });
   // Its properties are read anew after a restart, so they must not be copied.
   const tablePath = (table: string) => join(server.folder, 'delta_tables', table);

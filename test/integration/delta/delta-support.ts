@@ -9,11 +9,8 @@ import { createParquetWriter } from '../../../src/backends/duckdb/parquet/parque
 import type { CommitResult, Load, LoadOptions } from '../../../src/core/backend.ts';
 import type { IpcMessage } from '../../../src/core/ipc-message.ts';
 import type { DeltaRouteOptions, Route } from '../../../src/core/route.ts';
-import { repositoryRoot } from '../../support/repository.ts';
 import { type CleanupOwner, makeTempFolder } from '../../support/temp-folder.ts';
-
-/** The worker's environment is made once and kept for every test. */
-export const workerCacheFolder = join(repositoryRoot, 'node_modules', '.cache', 'arrowport-test');
+import { workerCacheFolder } from '../../support/worker-cache.ts';
 
 /** One line of the backend's log. */
 export interface LogLine {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { patienceMs } from '../../support/patience.ts';
 import { repositoryRoot } from '../../support/repository.ts';
+import { workerCacheFolder } from '../../support/worker-cache.ts';
 
 /** How one run of the command line ended. */
 export interface CliResult {
@@ -18,12 +19,12 @@ export interface CliOptions {
 
 export const mainPath: string = join(repositoryRoot, 'src', 'main.ts');
 
-/** This process's environment without what would configure Arrowport or colour. */
+/** This process's environment without what would configure Arrowport or colour; the worker's environment is the tests'. */
 export function cleanEnvironment(): Record<string, string> {
   const kept = Object.entries(process.env).filter(
     ([name, value]) => value !== undefined && !/^(ARROWPORT_|NO_COLOR$|FORCE_COLOR$)/.test(name),
   );
-  return Object.fromEntries(kept) as Record<string, string>;
+  return { ...(Object.fromEntries(kept) as Record<string, string>), ARROWPORT_CACHE: workerCacheFolder };
 }
 
 /** Runs `arrowport` as a process of its own, away from any terminal. */
