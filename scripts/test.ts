@@ -27,6 +27,7 @@ const options = ['--test-concurrency=2', `--test-timeout=${testLimitMs}`, '--tes
 spawnSync(process.execPath, [join(repositoryRoot, 'src', 'main.ts'), 'setup'], {
   env: { ...Object.fromEntries(environment), ARROWPORT_CACHE: workerCacheFolder },
   stdio: ['ignore', 'ignore', 'inherit'],
+  timeout: testLimitMs,
 });
 const runner = spawn(process.execPath, ['--test', ...options, ...files], {
   env: Object.fromEntries(environment),
