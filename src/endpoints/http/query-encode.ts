@@ -1,4 +1,4 @@
-import { quoteCsv, toCsv, toJson } from '../../arrow/cell-text.ts';
+import { quoteCsv } from '../../arrow/cell-text.ts';
 import {
   encodeRecordBatchMessage,
   encodeRecordBatchParts,
@@ -9,6 +9,7 @@ import {
 import type { ArrowBatch, QueryResult } from '../../core/query.ts';
 import type { RowAnswer } from './accept.ts';
 import type { AnswerPiece } from './answer-pieces.ts';
+import { type CellWriter, chooseCellWriter } from './query-cells.ts';
 
 /** Characters of text that are handed on together. */
 const CHUNK_CHARACTERS = 128 * 1024;
@@ -59,16 +60,20 @@ async function* aheadByOne(batches: AsyncIterable<ArrowBatch>): AsyncGenerator<A
 
 async function* encodeCsv(result: QueryResult): AsyncGenerator<AnswerPiece> {
   yield text(`${result.schema.fields.map(({ name }) => quoteCsv(name)).join(',')}\n`);
+  const writers = result.columnTypes.map((type) => chooseCellWriter(type, 'csv'));
   for await (const batch of result.batches) {
-    yield* gather(batch, (row) => `${batch.columns.map((column) => toCsv(column, row)).join(',')}\n`);
+    yield* gather(batch, (row) => `${writeRow(batch, writers, row)}\n`);
   }
 }
 
 async function* encodeNdjson(result: QueryResult): AsyncGenerator<AnswerPiece> {
   const names = result.schema.fields.map(({ name }) => JSON.stringify(name));
+  const writers = result.columnTypes.map((type) => chooseCellWriter(type, 'json'));
   for await (const batch of result.batches) {
     yield* gather(batch, (row) => {
-      const members = batch.columns.map((column, index) => `${names[index]}:${toJson(column, row)}`);
+      const members = batch.columns.map(
+        (column, index) => `${names[index]}:${writers[index]?.(column, row)}`,
+      );
       return `{${members.join(',')}}\n`;
     });
   }
@@ -78,14 +83,19 @@ async function* encodeNdjson(result: QueryResult): AsyncGenerator<AnswerPiece> {
 async function* encodeJson(result: QueryResult): AsyncGenerator<AnswerPiece> {
   const columns = result.schema.fields.map(({ name }, index) => ({ name, type: result.columnTypes[index] }));
   yield text(`{"columns":${JSON.stringify(columns)},"rows":[`);
+  const writers = result.columnTypes.map((type) => chooseCellWriter(type, 'json'));
   let count = 0;
   for await (const batch of result.batches) {
     yield* gather(batch, (row) => {
       count += 1;
-      return `${count === 1 ? '' : ','}[${batch.columns.map((column) => toJson(column, row)).join(',')}]`;
+      return `${count === 1 ? '' : ','}[${writeRow(batch, writers, row)}]`;
     });
   }
   yield text(`],"row_count":${count}${result.isTruncated() ? ',"truncated":true' : ''}}\n`);
+}
+
+function writeRow({ columns }: ArrowBatch, writers: readonly CellWriter[], row: number): string {
+  return columns.map((column, index) => writers[index]?.(column, row)).join(',');
 }
 
 /** The batch's memory is free when its rows are text. */

@@ -231,6 +231,30 @@ test('text forms keep every digit and tell NULL from empty', async () => {
   );
 });
 
+test('bits, large unsigned and unbounded numbers are written as DuckDB shows them', async () => {
+  const sql = `SELECT v::BIT AS bits, n::BIGNUM AS big, u::UHUGEINT AS unsigned FROM (VALUES
+    ('1', '0', '0'), ('010101', '-15', '340282366920938463463374607431768211455'),
+    ('111100001', '123456789012345678901234567890123456789012345', '170141183460469231731687303715884105728'),
+    (NULL, '-256', NULL)) t(v, n, u)`;
+  const exact = (body: string) => body.match(/-?\d+|null/g);
+  const csv = await exchange('text/csv', sql);
+  assert.equal(
+    csv.body.toString(),
+    `bits,big,unsigned
+1,0,0
+010101,-15,340282366920938463463374607431768211455
+111100001,123456789012345678901234567890123456789012345,170141183460469231731687303715884105728
+,-256,
+`,
+  );
+  const json = (await exchange('application/json', sql)).body.toString();
+  const rows = json.slice(json.indexOf('"rows"'), json.indexOf('"row_count"'));
+  assert.match(rows, /\["010101",-15,340282366920938463463374607431768211455\]/);
+  assert.equal(exact(rows)?.length, 12);
+  const lines = (await exchange('application/x-ndjson', sql)).body.toString();
+  assert.equal(lines.split('\n')[3], '{"bits":null,"big":-256,"unsigned":null}');
+});
+
 test('values that Parquet has no place for are refused, and not as a fault of the server', async () => {
   const response = await fetch(`${server.url}/query`, {
     method: 'POST',
