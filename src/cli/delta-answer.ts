@@ -1,6 +1,6 @@
 import { CliFailure } from './failure.ts';
 import type { CliHost } from './host.ts';
-import { formatCount, oneLine, paint } from './output.ts';
+import { formatCount } from './output.ts';
 
 /** A JSON object of the server. */
 export type AnswerObject = Readonly<Record<string, unknown>>;
@@ -35,13 +35,6 @@ export function formatCell(host: CliHost, value: unknown): string {
   if (typeof value === 'number') return formatCount(host.stdout, value);
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-/** Writes one line for each field: its name and its value, a tab between. */
-export function writeFields(host: CliHost, fields: readonly (readonly [string, string])[]): void {
-  for (const [name, value] of fields) {
-    host.stdout.write(`${paint(host.stdout, 'bold', name)}\t${oneLine(value)}\n`);
-  }
 }
 
 /** A Delta type in one line: `long`, `array<string>`, `map<string, long>`, `struct<x: double>`. */

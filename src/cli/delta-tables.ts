@@ -1,14 +1,7 @@
-import {
-  type AnswerObject,
-  formatCell,
-  formatDeltaType,
-  readList,
-  readObject,
-  writeFields,
-} from './delta-answer.ts';
+import { type AnswerObject, formatCell, formatDeltaType, readList, readObject } from './delta-answer.ts';
 import { type DeltaOptions, deltaPath, getJson } from './delta-request.ts';
 import type { CliHost } from './host.ts';
-import { formatBytes, formatCount, writeJson, writeTable } from './output.ts';
+import { formatBytes, formatCount, writeFields, writeJson, writeTable } from './output.ts';
 
 /** `arrowport delta list`. */
 export async function listTables(options: DeltaOptions, host: CliHost): Promise<void> {
@@ -44,7 +37,7 @@ export async function showTable(table: string, options: DeltaOptions, host: CliH
   if (options.json === true) return writeJson(host.stdout, answer);
   const info = readObject(answer);
   const partitions = Array.isArray(info['partitions']) ? info['partitions'] : [];
-  writeFields(host, [
+  writeFields(host.stdout, [
     ['table', formatCell(host, info['table'])],
     ['version', formatCell(host, info['version'])],
     ['files', formatCell(host, info['file_count'])],

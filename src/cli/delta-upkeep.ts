@@ -1,8 +1,8 @@
-import { formatCell, readObject, writeFields } from './delta-answer.ts';
+import { formatCell, readObject } from './delta-answer.ts';
 import { type DeltaOptions, postVerb } from './delta-request.ts';
 import { CliFailure } from './failure.ts';
 import type { CliHost } from './host.ts';
-import { formatCount, writeJson, writeTable } from './output.ts';
+import { formatCount, writeFields, writeJson, writeTable } from './output.ts';
 
 /** Options of `arrowport delta vacuum`. */
 export interface VacuumOptions extends DeltaOptions {
@@ -102,7 +102,7 @@ export function writeChange(answer: unknown, options: DeltaOptions, host: CliHos
   const { metrics, ...rest } = readObject(answer);
   const figures = metrics === undefined ? {} : readObject(metrics);
   writeFields(
-    host,
+    host.stdout,
     Object.entries({ ...rest, ...figures }).map(([name, value]) => [name, formatCell(host, value)] as const),
   );
 }

@@ -69,7 +69,8 @@ async function showRows(sql: string, options: QueryOptions, host: CliHost): Prom
   }
   const shown = options.maxRows ?? terminalRows;
   const response = await open(sql, options, host, options.maxRows ?? shown + 1, shownRows);
-  const { hasMore } = await writeAnswerTable(response, host, shown);
+  const { hasMore, isCut } = await writeAnswerTable(response, host, shown);
+  if (isCut) host.stderr.write('Texts that end in … are longer: --format csv or ndjson shows them whole\n');
   if (hasMore) host.stderr.write(`These are the first ${shown} rows: --max-rows N shows more\n`);
   else tellTruncated(response, host);
 }

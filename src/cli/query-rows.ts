@@ -22,6 +22,10 @@ const numbers =
 /** Writes the rows of an answer as tab-separated lines as they come, no faster than they are read. NULLs are `NULL`. */
 export async function writeAnswerLines(response: IncomingMessage, host: CliHost): Promise<void> {
   const { columns, rows } = await openAnswer(response);
+  if (isPlan(columns)) {
+    await writePlan(rows, host);
+    return;
+  }
   let text = `${columns.map(({ name }) => oneLine(name)).join('\t')}\n`;
   for await (const row of rows) {
     text += `${row.map((value) => oneLine(formatValue(value))).join('\t')}\n`;
@@ -32,13 +36,20 @@ export async function writeAnswerLines(response: IncomingMessage, host: CliHost)
   host.stdout.write(text);
 }
 
-/** Writes the rows of an answer as one table, at most `shown` of them; the result tells whether there were more. */
+/**
+ * Writes the rows of an answer as one table, at most `shown` of them; the result tells whether there were more, and whether
+ * texts were cut to go into the terminal.
+ */
 export async function writeAnswerTable(
   response: IncomingMessage,
   host: CliHost,
   shown: number,
-): Promise<{ readonly hasMore: boolean }> {
+): Promise<{ readonly hasMore: boolean; readonly isCut: boolean }> {
   const { columns, rows } = await openAnswer(response);
+  if (isPlan(columns)) {
+    await writePlan(rows, host);
+    return { hasMore: false, isCut: false };
+  }
   const cells: string[][] = [];
   let hasMore = false;
   for await (const row of rows) {
@@ -46,13 +57,32 @@ export async function writeAnswerTable(
     if (hasMore) break;
     cells.push(row.map((value) => oneLine(formatValue(value))));
   }
-  writeTable(
+  const { isCut } = writeTable(
     host.stdout,
     columns.map(({ name, type }) => ({ title: oneLine(name), align: numbers.test(type) ? 'right' : 'left' })),
     cells,
+    { fit: true },
   );
   if (cells.length === 0) host.stdout.write('No rows.\n');
-  return { hasMore };
+  return { hasMore, isCut };
+}
+
+/** What EXPLAIN answers: drawings of many lines, which are no cells. */
+function isPlan(columns: readonly Column[]): boolean {
+  return columns.map(({ name }) => name).join() === 'explain_key,explain_value';
+}
+
+async function writePlan(rows: AsyncIterable<readonly unknown[]>, host: CliHost): Promise<void> {
+  for await (const [, drawing] of rows) host.stdout.write(`${formatPlan(drawing)}\n`);
+}
+
+/** The drawing without what would steer a terminal. */
+function formatPlan(drawing: unknown): string {
+  return formatValue(drawing).trimEnd().split('\n').map(keepSpaces).join('\n');
+}
+
+function keepSpaces(line: string): string {
+  return line.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trimEnd();
 }
 
 interface Answer {

@@ -25,7 +25,10 @@ export interface RowOutputOptions {
   readonly json?: boolean;
 }
 
-/** The form of the rows; `undefined` stands for a table of text. Throws a usage failure for bytes on a terminal. */
+/**
+ * The form of the rows; `undefined` stands for a table of text. Throws a usage failure for bytes on a terminal, and for a
+ * file whose ending belongs to none of the forms.
+ */
 export function chooseRowFormat(options: RowOutputOptions, host: CliHost): RowFormat | undefined {
   const format = options.format ?? (options.json === true ? 'json' : formatOfName(options.output));
   if (
@@ -40,11 +43,20 @@ export function chooseRowFormat(options: RowOutputOptions, host: CliHost): RowFo
 
 function formatOfName(output: string | undefined): RowFormat | undefined {
   if (output === undefined) return undefined;
-  const ending = /\.(\w+)$/.exec(output)?.[1]?.toLowerCase() ?? '';
-  return formatOfEnding[ending] ?? 'arrow';
+  const ending = /\.(\w+)$/.exec(output)?.[1]?.toLowerCase();
+  if (ending === undefined) return 'arrow';
+  const format = formatOfEnding[ending];
+  if (format !== undefined) return format;
+  throw new CliFailure(
+    'usage',
+    `.${ending} is the ending of no format here: use .arrow, .csv, .json, .ndjson or .parquet, or say --format`,
+  );
 }
 
 const formatOfEnding: Readonly<Record<string, RowFormat>> = {
+  arrow: 'arrow',
+  arrows: 'arrow',
+  ipc: 'arrow',
   csv: 'csv',
   json: 'json',
   ndjson: 'ndjson',

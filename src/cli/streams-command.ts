@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { StreamSummary } from '../core/operations.ts';
 import { CliFailure } from './failure.ts';
 import type { CliHost } from './host.ts';
-import { formatCount, paint, writeJson, writeTable } from './output.ts';
+import { formatCount, writeFields, writeJson, writeTable } from './output.ts';
 import {
   addConnectionOptions,
   type ConnectionOptions,
@@ -59,10 +59,13 @@ async function showStream(name: string, options: StreamsOptions, host: CliHost):
   }
   if (!isSummary(answer)) throw unexpectedAnswer();
   const [stream = '', table = '', backend = '', rows = '', lastLoad = ''] = summaryCells(answer, host);
-  const bold = (text: string) => paint(host.stdout, 'bold', text);
-  host.stdout.write(
-    `${bold('stream')}\t${stream}\n${bold('table')}\t${table}\n${bold('backend')}\t${backend}\n${bold('rows')}\t${rows}\n${bold('last load')}\t${lastLoad}\n`,
-  );
+  writeFields(host.stdout, [
+    ['stream', stream],
+    ['table', table],
+    ['backend', backend],
+    ['rows', rows],
+    ['last load', lastLoad],
+  ]);
   if (answer.schema !== null) {
     host.stdout.write('\n');
     writeTable(

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
 import { runPythonJson, skipWithoutPython } from '../../support/python.ts';
 import { startServer } from '../../support/server.ts';
 import { runCli } from './run-cli.ts';
@@ -51,6 +52,12 @@ test('query answers lines, formats and files, and says what was refused', async 
     long.stdout,
     `i\ts\n${Array.from({ length: 20_000 }, (_, i) => `${i}\t${'é"'.repeat(50)}\n`).join('')}`,
   );
+
+  const plan = await run('EXPLAIN SELECT i FROM range(3) t(i)');
+  assert.match(plan.stdout, /^┌─+┐\n│ +[A-Z]/);
+  const sheet = await run('SELECT 1', '--output', 'sheet.xlsx');
+  assert.equal(sheet.code, 2);
+  assert.match(sheet.stderr, /\.xlsx is the ending of no format here: use \.arrow, /);
 
   const wrong = await run('SELECT nope', '--output', 'wrong.parquet');
   assert.equal(wrong.code, 1);
@@ -103,4 +110,25 @@ test('query shows a table on a terminal, and not all of a long one', {
   const none = await runOnTerminal(['query', 'SELECT 1 AS lonely WHERE false', '--url', server.url]);
   assert.match(none, /lonely/);
   assert.match(none, /No rows/);
+  const narrow = [
+    'query',
+    "SELECT repeat('x', 300) AS long, 12345678901234567890::HUGEINT AS n",
+    '--url',
+    server.url,
+  ];
+  const cut = await runOnTerminal(narrow, { columns: 60 });
+  const lines = stripVTControlCharacters(cut).split('\r\n');
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith('│')).map((line) => line.length),
+    [60, 60],
+  );
+  assert.match(cut, /x…/);
+  assert.match(cut, /│ 12345678901234567890 │/);
+  assert.match(cut, /--format csv/);
+  assert.match(await runOnTerminal(narrow), /x{300}/);
+  const listed = await runOnTerminal(narrow, { columns: 30 });
+  assert.match(
+    stripVTControlCharacters(listed),
+    /── row 1\r\nlong {2}x{300}\r\nn {5}12345678901234567890\r\n/,
+  );
 });

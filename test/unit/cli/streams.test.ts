@@ -98,7 +98,7 @@ test('on a terminal there are tables and colour, and NO_COLOR turns colour off',
   skip: skipWithoutPython,
 }, async (t) => {
   const { url } = await startServer(t);
-  const run = (env: Record<string, string>) => runOnTerminal(['streams', '--url', url], env);
+  const run = (env: Record<string, string>) => runOnTerminal(['streams', '--url', url], { env });
   const coloured = await run({});
   assert.match(coloured, /1,234,567/);
   assert.match(coloured, /│/);

@@ -14,12 +14,13 @@ pty.spawn(sys.argv[1:], read, lambda fd: b'')
 print('\\n' + json.dumps(b''.join(chunks).decode()))
 `;
 
-/** Runs a command on a pseudo-terminal and resolves with everything that it wrote there. */
+/** Runs a command on a pseudo-terminal, of so many columns or of no known width, and resolves with all that it wrote there. */
 export function runOnTerminal(
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  { columns = 0, env = {} }: { columns?: number; env?: Readonly<Record<string, string>> } = {},
 ): Promise<string> {
-  return runPythonJson<string>(program, [process.execPath, mainPath, ...args], {
+  const sized = ['sh', '-c', `stty cols ${columns} && exec "$@"`, 'sh'];
+  return runPythonJson<string>(program, [...sized, process.execPath, mainPath, ...args], {
     env: { ...cleanEnvironment(), TERM: 'xterm-256color', ...env },
   });
 }
