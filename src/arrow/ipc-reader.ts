@@ -67,10 +67,7 @@ async function readStart(source: ByteSource, format: IpcFormat): Promise<boolean
   }
   const couldBeStream = looksLike === undefined || looksLike === 'an Arrow IPC stream';
   if (!couldBeStream && format === 'sniff') {
-    throw new ArrowportError(
-      'MEDIA_TYPE_UNSUPPORTED',
-      `The body looks like ${looksLike}, not like Arrow IPC.`,
-    );
+    throw new ArrowportError('MEDIA_TYPE_UNSUPPORTED', `The body is not Arrow IPC${hint(looksLike)}.`);
   }
   if (!couldBeStream && readInt32(start) > MAX_METADATA_BYTES) {
     throw malformed(`The body is not an Arrow IPC stream${hint(looksLike)}.`);
@@ -79,8 +76,19 @@ async function readStart(source: ByteSource, format: IpcFormat): Promise<boolean
   return false;
 }
 
+/** What to do about a body of another format than was announced. */
+const remedies: Readonly<Record<string, string>> = {
+  'an Arrow IPC file': 'send it as application/vnd.apache.arrow.file',
+  'an Arrow IPC stream': 'send it as application/vnd.apache.arrow.stream',
+  'a Parquet file': 'the command "arrowport ingest" sends such files',
+  JSON: 'the command "arrowport ingest" sends such files',
+  text: 'the command "arrowport ingest" sends CSV files',
+};
+
 function hint(looksLike: string | undefined): string {
-  return looksLike === undefined ? '' : `; it looks like ${looksLike}`;
+  if (looksLike === undefined) return '';
+  const remedy = remedies[looksLike];
+  return `; it looks like ${looksLike}${remedy === undefined ? '' : `: ${remedy}`}`;
 }
 
 function readInt32(bytes: Uint8Array): number {

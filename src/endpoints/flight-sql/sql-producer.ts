@@ -62,7 +62,10 @@ function decodeTicket(ticket: Uint8Array): SqlCommand {
 }
 
 function notATicket(): ArrowportError {
-  return new ArrowportError('TICKET_INVALID', 'The ticket is not one that this server has made.');
+  return new ArrowportError(
+    'TICKET_INVALID',
+    'The ticket is not one that this server has made: GetFlightInfo answers tickets.',
+  );
 }
 
 function requireReading(command: SqlCommand): ReadingCommand {

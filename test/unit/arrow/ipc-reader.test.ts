@@ -220,8 +220,19 @@ for (const [what, bytes, format, code] of wrongBodies) {
 }
 
 test('a refused body says what it looks like', async () => {
-  const opening = openIpcBody(chunksOf(Buffer.from('PAR1\x15\0\x15\0')), 'sniff', new CountingResources());
-  await assert.rejects(opening, /looks like a Parquet file/);
+  const open = (start: Uint8Array, format: 'sniff' | 'stream' | 'file') =>
+    openIpcBody(chunksOf(start), format, new CountingResources());
+  const parquet = Buffer.from('PAR1\x15\0\x15\0');
+  await assert.rejects(open(parquet, 'sniff'), /looks like a Parquet file: .*arrowport ingest/);
+  await assert.rejects(open(parquet, 'stream'), /looks like a Parquet file: .*arrowport ingest/);
+  await assert.rejects(
+    open(Buffer.from('ARROW1\0\0'), 'stream'),
+    /looks like an Arrow IPC file: send it as application\/vnd\.apache\.arrow\.file\.$/,
+  );
+  await assert.rejects(
+    open(sample, 'file'),
+    /looks like an Arrow IPC stream: send it as application\/vnd\.apache\.arrow\.stream\.$/,
+  );
 });
 
 test('a message over the limit is refused by its declared length, before memory is taken', async () => {
