@@ -1,6 +1,9 @@
-import { ArrowportError } from '../../errors.ts';
+import { findGrowthFault } from './expression-growth.ts';
+import { isOpening, refusal, type Token, tokenize } from './expression-tokens.ts';
 
 const MAX_LENGTH = 16 * 1024;
+/** More than the engine's parser takes. */
+const MAX_DEPTH = 64;
 
 /** Words that begin or join what is no expression over one row. */
 const FORBIDDEN = new Set([
@@ -198,6 +201,7 @@ export function checkPredicate(option: string, text: string): void {
       if (token.text === '(') depth += 1;
       if (token.text === ')') depth -= 1;
       if (depth < 0) throw refusal(option, 'a parenthesis is closed that was not opened');
+      if (depth > MAX_DEPTH) throw refusal(option, 'it is nested too deeply');
       if (token.text === '[') brackets += 1;
       if (token.text === ']') brackets -= 1;
       // The engine would take what is before the comma, and pass over the rest.
@@ -212,11 +216,8 @@ export function checkPredicate(option: string, text: string): void {
     if (token.kind === 'word') checkWord(option, tokens, index, token.text.toLowerCase());
   });
   if (depth !== 0) throw refusal(option, 'a parenthesis is not closed');
-}
-
-interface Token {
-  readonly kind: 'word' | 'quoted' | 'literal' | 'punctuation';
-  readonly text: string;
+  const fault = findGrowthFault(tokens);
+  if (fault !== undefined) throw refusal(option, fault);
 }
 
 function checkWord(option: string, tokens: readonly Token[], index: number, word: string): void {
@@ -247,46 +248,4 @@ function isAllowedFrom(tokens: readonly Token[], index: number, word: string): b
     else return /^(extract|trim|substring|overlay)$/i.test(tokens[at - 1]?.text ?? '');
   }
   return false;
-}
-
-function isOpening(token: Token | undefined): boolean {
-  return token?.kind === 'punctuation' && token.text === '(';
-}
-
-const PATTERNS: readonly (readonly [Token['kind'] | 'space', RegExp])[] = [
-  ['space', /\s+/y],
-  ['literal', /[eExXnN]?'(?:[^']|'')*'/y],
-  ['quoted', /"(?:[^"]|"")+"/y],
-  ['quoted', /`[^`]+`/y],
-  ['literal', /(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?/y],
-  ['word', /[\p{L}_][\p{L}\p{N}_$]*/uy],
-  ['punctuation', /(?:<=>|<>|!=|<=|>=|==|\|\||::|!~\*?|~\*?|[()=<>+\-*/%,.[\]|&^#!])/y],
-];
-
-function tokenize(option: string, text: string): Token[] {
-  const tokens: Token[] = [];
-  let at = 0;
-  while (at < text.length) {
-    if (text.startsWith('--', at) || text.startsWith('/*', at))
-      throw refusal(option, 'comments are not allowed');
-    const token = matchAt(text, at);
-    if (token === undefined)
-      throw refusal(option, `character ${at + 1} (${JSON.stringify(text[at])}) has no place in it`);
-    at += token.text.length;
-    if (token.kind !== 'space') tokens.push({ kind: token.kind, text: token.text });
-  }
-  return tokens;
-}
-
-function matchAt(text: string, at: number): { kind: Token['kind'] | 'space'; text: string } | undefined {
-  for (const [kind, pattern] of PATTERNS) {
-    pattern.lastIndex = at;
-    const match = pattern.exec(text);
-    if (match !== null) return { kind, text: match[0] };
-  }
-  return undefined;
-}
-
-function refusal(option: string, reason: string): ArrowportError {
-  return new ArrowportError('OPTION_INVALID', `${option} is no expression that can be used: ${reason}.`);
 }

@@ -128,6 +128,9 @@ os._exit(0)`,
       'id >= 0, id = 1',
       'id >= 0 as found',
       '(id >= 0) id',
+      // A gigabyte for each of a few thousand rows at a time.
+      `length(repeat('x', 1000000000)) > 0`,
+      `length(repeat(repeat(name, 100), 1000)) > 0`,
     ];
     for (const filter of bad)
       await refused('OPTION_INVALID', () => tables.read('guarded', { filter }, context));
