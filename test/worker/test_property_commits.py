@@ -54,16 +54,34 @@ def test_other_tables_and_features_for_readers_are_left_to_the_engine(tmp_path: 
     assert table.version() == 0
 
 
-@pytest.mark.parametrize("feature", ("inCommitTimestamp", "rowTracking", "identityColumns", "icebergCompatV1"))
-def test_tables_with_features_that_ask_more_of_a_commit_are_left_to_the_engine(tmp_path: Path, feature: str) -> None:
-    make_table(tmp_path, local_times=True)
-    first = tmp_path / "_delta_log" / f"{0:020}.json"
+def change_protocol(folder: Path, **changes: object) -> DeltaTable:
+    """Has the first version of a table tell of another protocol."""
+    first = folder / "_delta_log" / f"{0:020}.json"
     actions = [json.loads(line) for line in first.read_text().splitlines()]
     for action in actions:
         if "protocol" in action:
-            action["protocol"]["writerFeatures"].append(feature)
+            action["protocol"].update(changes)
     first.write_text("\n".join(json.dumps(action) for action in actions))
-    table = DeltaTable(str(tmp_path))
+    return DeltaTable(str(folder))
+
+
+def test_a_table_with_features_for_writers_only_asks_no_more_of_readers(tmp_path: Path) -> None:
+    make_table(tmp_path, local_times=False)
+    table = change_protocol(tmp_path, minWriterVersion=7, writerFeatures=["appendOnly"])
+    place = Location(str(tmp_path))
+    assert commit_properties(place, table, {"delta.logRetentionDuration": "interval 3 days"}, COMMIT)
+    assert commit_properties(place, table, {"delta.enableChangeDataFeed": "true"}, COMMIT)
+    protocol = DeltaTable(str(tmp_path)).protocol()
+    assert (protocol.min_reader_version, protocol.min_writer_version, protocol.reader_features) == (1, 7, None)
+    assert sorted(protocol.writer_features or []) == ["appendOnly", "changeDataFeed"]
+    write_deltalake(str(tmp_path), table.to_pyarrow_table(), mode="append")
+    assert DeltaTable(str(tmp_path)).version() == 3
+
+
+@pytest.mark.parametrize("feature", ("inCommitTimestamp", "rowTracking", "identityColumns", "icebergCompatV1"))
+def test_tables_with_features_that_ask_more_of_a_commit_are_left_to_the_engine(tmp_path: Path, feature: str) -> None:
+    make_table(tmp_path, local_times=True)
+    table = change_protocol(tmp_path, writerFeatures=["timestampNtz", feature])
     assert not commit_properties(Location(str(tmp_path)), table, {"delta.appendOnly": "true"}, COMMIT)
     assert DeltaTable(str(tmp_path)).version() == 0
 

@@ -1,7 +1,8 @@
 """Commits of table properties that delta-rs would make with a feature that the table does not have.
 
-Where a table's protocol lists features, delta-rs 1.6 adds ``variantType`` to them with whatever property is set, and
-readers that know no such type, Spark 3.5 among them, refuse the table from then on.
+Where a table's protocol lists features for readers, delta-rs 1.6 adds ``variantType`` to them with whatever property is
+set, and readers that know no such type, Spark 3.5 among them, refuse the table from then on. Where it lists those for
+writers only, delta-rs raises the version that readers need.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from .errors import MESSAGES, WorkerError
 from .locations import Location
 from .log_files import LinksUnsupported, create_commit
 
-_LISTS_FEATURES = 3
-"""From this reader version on a table's protocol lists features."""
+_LISTS_FEATURES = 7
+"""From this writer version on a table's protocol lists the features for writers."""
+
+_LISTS_READER_FEATURES = 3
+"""From this reader version on a table's protocol lists those for readers as well."""
 
 _WRITER_FEATURES = {"delta.enableChangeDataFeed": "changeDataFeed", "delta.appendOnly": "appendOnly"}
 _KNOWN_FEATURES = frozenset(
@@ -49,7 +53,7 @@ def commit_properties(
     features = set(protocol.writer_features or [])
     if (
         location.local_path is None
-        or protocol.min_reader_version < _LISTS_FEATURES
+        or protocol.min_writer_version < _LISTS_FEATURES
         or not features <= _KNOWN_FEATURES
         or _FOR_DELTA_RS & set(properties)
     ):
@@ -59,16 +63,14 @@ def commit_properties(
     }
     actions: list[dict[str, Any]] = [_info(properties, commit), _metadata(table, properties)]
     if not wanted <= features:
-        actions.append(
-            {
-                "protocol": {
-                    "minReaderVersion": protocol.min_reader_version,
-                    "minWriterVersion": protocol.min_writer_version,
-                    "readerFeatures": protocol.reader_features or [],
-                    "writerFeatures": sorted(features | wanted),
-                }
-            }
-        )
+        changed: dict[str, Any] = {
+            "minReaderVersion": protocol.min_reader_version,
+            "minWriterVersion": protocol.min_writer_version,
+            "writerFeatures": sorted(features | wanted),
+        }
+        if protocol.min_reader_version >= _LISTS_READER_FEATURES:
+            changed["readerFeatures"] = protocol.reader_features or []
+        actions.append({"protocol": changed})
     try:
         if not create_commit(location, table.version() + 1, actions):
             raise WorkerError("conflict", MESSAGES["conflict"])
