@@ -47,6 +47,24 @@ export function* readBindings(parameters: QueryParameters): Generator<Binding> {
   }
 }
 
+/** Binds one row to the parameters of a statement that stand behind `offset` others, by their positions. */
+export type RowBinding = (prepared: DuckDBPreparedStatement, offset: number) => void;
+
+/** The rows of Arrow parameters, to be bound beside each other. */
+export function* readRowBindings(parameters: QueryParameters): Generator<RowBinding> {
+  if (parameters.kind !== 'arrow') return;
+  for (const { columns, rows } of parameters.batches) {
+    for (let row = 0; row < rows; row += 1) {
+      yield (prepared, offset) => {
+        const extent = new ParameterExtent();
+        columns.forEach((column, index) => {
+          bind(prepared, offset + index + 1, fromArrow(column, row, extent));
+        });
+      };
+    }
+  }
+}
+
 /** Every parameter as NULL, to ask for the shape of a result. */
 export function bindNulls(prepared: DuckDBPreparedStatement): void {
   for (let index = 1; index <= prepared.parameterCount; index += 1) prepared.bindNull(index);

@@ -1,10 +1,17 @@
-import type { DuckDBResult } from '@duckdb/node-api';
+import type { DuckDBPreparedStatement, DuckDBResult } from '@duckdb/node-api';
 import type { QueryContext, QueryParameters, QueryResult } from '../../../core/query.ts';
 import type { ArrowField, ArrowSchema } from '../../../core/schema.ts';
 import { readArrowResult } from '../arrow-result.ts';
 import { readPreparedSchema } from '../native/prepared-schema.ts';
-import { type Binding, bindNulls, readBindings } from './bind-parameters.ts';
+import {
+  type Binding,
+  bindNulls,
+  type RowBinding,
+  readBindings,
+  readRowBindings,
+} from './bind-parameters.ts';
 import type { EngineParts } from './engine-parts.ts';
+import { type GroupedInsert, groupInsert } from './grouped-insert.ts';
 import { ResultStream } from './result-stream.ts';
 import type { OpenStatement } from './statement-run.ts';
 
@@ -64,6 +71,7 @@ export async function runChanges(open: OpenStatement, parameters: QueryParameter
   const { prepared, lease, call, admitted } = open;
   const write = <T>(work: () => Promise<T>) => lease.database.database.write(() => call(work));
   const isBatch = parameters.kind === 'arrow' && !lease.inTransaction;
+  const isUpdate = admitted.kind !== 'ddl';
   let changed = 0;
   let begun = false;
   try {
@@ -71,10 +79,14 @@ export async function runChanges(open: OpenStatement, parameters: QueryParameter
       await call(() => lease.connection.run('BEGIN'));
       begun = true;
     }
-    for (const binding of readBindings(parameters)) {
-      binding(prepared);
-      const result = await write(() => prepared.run());
-      changed += admitted.kind === 'ddl' ? await readCount(result) : result.rowsChanged;
+    const group = isUpdate ? await findGroup(open, parameters) : null;
+    if (group !== null) changed += await runGroups(open, parameters, group);
+    else {
+      for (const binding of readBindings(parameters)) {
+        binding(prepared);
+        const result = await write(() => prepared.run());
+        changed += isUpdate ? result.rowsChanged : await readCount(result);
+      }
     }
     if (begun) await write(() => lease.connection.run('COMMIT'));
     if (admitted.kind === 'ddl') lease.database.tablesChanged();
@@ -86,6 +98,46 @@ export async function runChanges(open: OpenStatement, parameters: QueryParameter
   }
   await open.end(false);
   return admitted.kind === 'ddl' && changed === 0 ? -1 : changed;
+}
+
+function findGroup(
+  { lease, admitted, prepared, call }: OpenStatement,
+  parameters: QueryParameters,
+): Promise<GroupedInsert | null> {
+  const { connection } = lease;
+  return call(() => groupInsert(admitted.sql.text, parameters, prepared.parameterCount, connection));
+}
+
+/** Runs an INSERT for many rows at once, and for those left over one by one. */
+async function runGroups(
+  { lease, prepared, call }: OpenStatement,
+  parameters: QueryParameters,
+  { sql, rows }: GroupedInsert,
+): Promise<number> {
+  const width = prepared.parameterCount;
+  const grouped = await call(() => lease.connection.prepare(sql));
+  const run = (statement: DuckDBPreparedStatement) =>
+    lease.database.database.write(() => call(() => statement.run()));
+  let changed = 0;
+  let held: RowBinding[] = [];
+  try {
+    for (const binding of readRowBindings(parameters)) {
+      held.push(binding);
+      if (held.length < rows) continue;
+      held.forEach((bind, index) => {
+        bind(grouped, index * width);
+      });
+      held = [];
+      changed += (await run(grouped)).rowsChanged;
+    }
+    for (const bind of held) {
+      bind(prepared, 0);
+      changed += (await run(prepared)).rowsChanged;
+    }
+    return changed;
+  } finally {
+    grouped.destroySync();
+  }
 }
 
 /** The rows of a table that was made of a query, which DuckDB counts in its answer alone. */
