@@ -246,7 +246,7 @@ export class DuckDbSession implements QuerySession {
 
   async #lease(guard: RunGuard, sql: string): Promise<Lease> {
     this.#refuseClosed();
-    const namesTemporary = /\btemp/i.test(sql);
+    const namesTemporary = /\btemp(?:orary)?\b/i.test(sql);
     if (this.#own === null && !namesTemporary) {
       return { ...(await this.#options.lease()), inSession: true };
     }
