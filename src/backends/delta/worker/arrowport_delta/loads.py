@@ -142,7 +142,13 @@ def _run(
                 most_bytes=plan_args.find_int("group_bytes"),
             )
         )
-    source = Replayable(incoming, context.spool_folder)
+    return _load_replayed(cached, plan, small, Replayable(incoming, context.spool_folder), commit_plan({}))
+
+
+def _load_replayed(
+    cached: CachedTable, plan: LoadPlan, small: bool, source: Replayable, commit: CommitPlan
+) -> Committed:
+    """Have delta-rs write and commit at once; each try reads the stream from its start."""
     try:
 
         def attempt(table: DeltaTable | None, properties: CommitProperties) -> bool:
@@ -152,7 +158,7 @@ def _run(
             return True
 
         short = small and plan.merge is None and plan.predicate is None
-        return commit_with_retries(cached, commit_plan({}), attempt, exclusive=short)
+        return commit_with_retries(cached, commit, attempt, exclusive=short)
     finally:
         source.close()
 

@@ -88,10 +88,11 @@ class LogTail:
         with self.lock:
             if app_id in self._keys_before:
                 return self._keys_before[app_id]
-        base: int | None = self._index.find(app_id)
-        if base == NOT_THERE:
+        found = self._index.find(app_id)
+        if found == NOT_THERE:
             return None
-        if base is None or base == NOT_KNOWN or find_commit(self._location, base, APP_ID, app_id) is None:
+        base: int | None = found
+        if found == NOT_KNOWN or find_commit(self._location, found, APP_ID, app_id) is None:
             base = self._table.transaction_version(app_id)
         with self.lock:
             self._keys_before[app_id] = base
