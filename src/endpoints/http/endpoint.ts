@@ -96,6 +96,8 @@ function createApp(deps: HttpEndpointDeps, traffic: Traffic): FastifyInstance {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
   app.setValidatorCompiler(() => () => true);
+  // The newline is for terminals, where the next prompt would stand behind the answer.
+  app.setReplySerializer((data) => `${JSON.stringify(data)}\n`);
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   // With a listener Node leaves 100 Continue to us: it is sent when the body is wanted, not before.
   app.server.on('checkContinue', (request, response) => app.server.emit('request', request, response));

@@ -115,7 +115,7 @@ export function answerClientError(error: Error & { code?: string }, socket: Sock
   const title = STATUS_CODES[status] ?? 'Bad Request';
   const detail = PARSER_DETAIL[error.code ?? ''] ?? 'This is no valid HTTP request.';
   const id = readRequestId({ headers: {} });
-  const body = JSON.stringify(describePlainProblem(status, title, detail, id));
+  const body = `${JSON.stringify(describePlainProblem(status, title, detail, id))}\n`;
   const head = [
     `HTTP/1.1 ${status} ${title}`,
     `x-request-id: ${id}`,

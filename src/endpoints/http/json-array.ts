@@ -13,5 +13,5 @@ export async function* toJsonArray(lines: AsyncIterable<Uint8Array>): AsyncGener
     for (let at = rows.indexOf(NEWLINE); at >= 0; at = rows.indexOf(NEWLINE, at + 1)) rows[at] = COMMA;
     yield rows;
   }
-  yield Buffer.from(']');
+  yield Buffer.from(']\n');
 }

@@ -75,7 +75,7 @@ export function retryAfterSeconds(milliseconds: number): number {
  * reset it and take the answer away from a client that is still sending.
  */
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem): FastifyReply {
-  const bytes = Buffer.from(JSON.stringify(problem));
+  const bytes = Buffer.from(`${JSON.stringify(problem)}\n`);
   reply.code(problem.status);
   reply.header('content-type', PROBLEM_MEDIA_TYPE);
   reply.header('content-length', bytes.byteLength);

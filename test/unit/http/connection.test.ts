@@ -299,7 +299,7 @@ describe('a door that closes', () => {
   test('closes idle connections and counts them', async (t) => {
     const door = await openDoor(t);
     const socket = await door.connect();
-    const answer = readUntil(socket, /\}$/);
+    const answer = readUntil(socket, /\}\n$/);
     socket.write('GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n');
     await answer;
     assert.equal(door.connections.open, 1);
