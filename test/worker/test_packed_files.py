@@ -44,8 +44,16 @@ def test_files_that_cannot_be_read_pack_nothing(tmp_path: Path) -> None:
     """Whatever is wrong with them, the operation that asks finds out by itself."""
     location, table = _write(tmp_path / "t", pa.table({"a": pa.array(range(1000))}), ["a"])
     file = next(Path(path) for path in (tmp_path / "t").glob("*.parquet") if path.name in str(table.file_uris()))
+
+    def footer(data: bytes) -> bytes:
+        return b"PAR1" + data + len(data).to_bytes(4, "little") + b"PAR1"
+
     nonsense = b"\xf9" * 300 + (292).to_bytes(4, "little") + b"PAR1"
-    for broken in (b"", b"PAR1", b"PAR1\xff\xff\xff\x7fPAR1", nonsense):
+    # A number without end, lists of lists of what takes no bytes, and a map with as many of it as fit into a number.
+    endless = footer(b"\x15" + b"\xff" * 1_000_000)
+    lists = footer(b"\x19\xf9" + b"\xff\xff\x03" + (b"\xfd" + b"\xff\xff\x03") * 60_000)
+    entries = footer(b"\x1b" + b"\xff" * 9 + b"\x01\xdd")
+    for broken in (b"", b"PAR1", b"PAR1\xff\xff\xff\x7fPAR1", nonsense, endless, lists, entries):
         file.write_bytes(broken)
         assert packed_columns(location, table) == []
     file.unlink()

@@ -18,6 +18,7 @@ _MAGIC = b"PAR1"
 _TAIL_BYTES = 64 << 10
 _MOST_FOOTER_BYTES = 64 << 20
 _DELTA_BINARY_PACKED = 5
+_MOST_BITS = 63
 
 # Fields of the footer: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
 _ROW_GROUPS = 4
@@ -167,6 +168,9 @@ class _Footer:
         elif kind == _STRUCT:
             for _, inner in self.fields():
                 self.skip(inner)
+        elif kind not in (_TRUE, _FALSE):
+            # Nothing would be read of it, however often it is said to be there.
+            raise ValueError("the footer has a value of no known type")
 
     def _skip_map(self) -> None:
         count = self._varint()
@@ -191,4 +195,6 @@ class _Footer:
         while (byte := self._byte()) & 0x80:
             value |= (byte & 0x7F) << shift
             shift += 7
+            if shift > _MOST_BITS:
+                raise ValueError("the footer has a number that is too long")
         return value | byte << shift
