@@ -142,6 +142,45 @@ async function checkNames(server: TestServer): Promise<void> {
   );
 }
 
+/** Administrators take rows of Delta tables into DuckDB's, and nothing of how they are read stays there. */
+async function checkTaking(server: TestServer): Promise<void> {
+  const ok = async (sql: string) => {
+    const answer = await ask(server, sql);
+    assert.equal(answer.status, 200, `${sql}: ${answer.detail}`);
+    return answer.rows;
+  };
+  await ok("CREATE TABLE taken AS SELECT id, deep.b AS b, 'é' AS mark FROM delta.events WHERE id < 150");
+  assert.deepEqual(await ok('SELECT count(*), min(b), any_value(mark) FROM taken'), [[150, 'x0', 'é']]);
+  await ok(
+    "INSERT INTO taken (id, mark) (SELECT id, 'old' FROM delta_table('events', version => 0) WHERE id < 5)",
+  );
+  await ok(
+    'INSERT INTO taken BY NAME WITH late AS (FROM delta.events) SELECT id, kind AS b FROM late WHERE id = 299;',
+  );
+  await ok('CREATE OR REPLACE TABLE "main"."both" AS FROM delta.events JOIN kept USING (id)');
+  assert.deepEqual(await ok("SELECT count(*), count(*) FILTER (mark = 'old'), max(id) FROM taken"), [
+    [156, 5, 299],
+  ]);
+  assert.deepEqual(await ok('SELECT count(*) FROM "both"'), [[50]]);
+  for (const sql of [
+    'CREATE VIEW seen AS SELECT * FROM delta.events',
+    'CREATE MACRO seen() AS TABLE SELECT * FROM delta.events',
+    'INSERT INTO delta.events SELECT * FROM delta.plain',
+    'CREATE TABLE delta.made AS SELECT * FROM delta.plain',
+    "INSERT INTO taken (id) SELECT e.id FROM delta.events e, read_text('arrowport.yaml')",
+    "INSERT INTO taken (id) SELECT id FROM delta.events WHERE id = (SELECT size FROM 'x.csv')",
+    'UPDATE taken SET id = (SELECT max(id) FROM delta.events)',
+    'DELETE FROM taken USING delta.events',
+  ]) {
+    const { code } = await ask(server, sql);
+    assert.equal(code, 'QUERY_FORBIDDEN', sql);
+  }
+  assert.equal(
+    (await ask(server, 'INSERT INTO taken (id) SELECT id FROM delta.nope')).code,
+    'TABLE_NOT_FOUND',
+  );
+}
+
 async function checkRefusals(server: TestServer): Promise<void> {
   const refused = async (sql: string, code: string) => {
     const answer = await ask(server, sql);
@@ -187,6 +226,7 @@ test('Delta tables are tables in SQL, at every version, without the delta extens
   const { server, first } = await openTables(t, '');
   await checkTables(server, first);
   await checkNames(server);
+  await checkTaking(server);
   await checkRefusals(server);
   // Each of the partitions has a file of each load, and one that has the columns alone.
   assert.equal(await countFilesRead(server, 'SELECT id FROM delta.events'), 4 * 4);
@@ -204,6 +244,7 @@ test('Delta tables are tables in SQL, at every version, by the delta extension',
   const { server, first } = await openTables(t, `duckdb_extensions: ['${extension}']\n`);
   await checkTables(server, first);
   await checkNames(server);
+  await checkTaking(server);
   await checkRefusals(server);
   assert.equal(await countFilesRead(server, 'SELECT id FROM delta.events'), 4 * 3);
   assert.equal(await countFilesRead(server, "SELECT id FROM delta.events WHERE kind = 'k 2/''é'"), 3);

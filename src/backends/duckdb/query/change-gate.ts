@@ -6,6 +6,7 @@ import { isTable, listFileNames } from './file-names.ts';
 import { type AdmittedStatement, type GateContext, severalStatements } from './gate-context.ts';
 import { positionOf, toQueryError } from './query-error.ts';
 import { readSqlTokens, type SqlToken } from './sql-tokens.ts';
+import { admitTakenRows } from './taken-rows.ts';
 
 const updates: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merge', 'truncate', 'with']);
 const transactions: ReadonlySet<string> = new Set(['begin', 'start', 'commit', 'end', 'rollback', 'abort']);
@@ -72,12 +73,14 @@ export async function admitChange(
     throw forbidden('Callers that are restricted to some streams do not write by SQL.');
   }
   if (kind === 'ddl') checkObjectKind(first, tokens, context);
-  checkWords(sql, tokens, context);
-  for (const { token, ...table } of listFileNames(tokens)) {
+  const read = await admitTakenRows(sql, tokens, context);
+  const words = read === null ? tokens : tokens.slice(0, read.from);
+  checkWords(sql, words, context);
+  for (const { token, ...table } of listFileNames(words)) {
     if (token.kind === 'quoted' && (await isTable(context.connection, table))) continue;
     throw forbidden('SQL reads no files.', sql, token);
   }
-  return { kind, sql: new EditedSql(sql) };
+  return { kind, sql: read?.sql ?? new EditedSql(sql) };
 }
 
 async function refuseSeveral(sql: string, { connection }: GateContext): Promise<void> {
