@@ -223,6 +223,10 @@ export function toUnreachable(error: Error, connection: ServerConnection): CliFa
   const distrust = describeDistrust(code ?? '', error.message);
   if (distrust !== undefined)
     return new CliFailure('unreachable', `${connection.url.origin} ${distrust}`, { cause: error });
+  if (code === 'ENOTFOUND')
+    return new CliFailure('unreachable', `${connection.url.origin} has an unknown host name: check --url`, {
+      cause: error,
+    });
   const reason = code === undefined ? error.message : (reasons[code] ?? code);
   return new CliFailure(
     'unreachable',
@@ -249,7 +253,6 @@ function describeDistrust(code: string, message: string): string | undefined {
 
 const reasons: Record<string, string> = {
   ECONNREFUSED: 'refuses connections',
-  ENOTFOUND: 'has an unknown host name',
   EAI_AGAIN: 'has a host name that cannot be looked up now',
   ECONNRESET: 'closed the connection without an answer',
   EPIPE: 'closed the connection without an answer',

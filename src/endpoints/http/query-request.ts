@@ -162,7 +162,10 @@ function readDocument(text: string): Pick<QueryRequest, 'sql' | 'parameters'> {
   if (typeof sql !== 'string') throw malformed();
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) {
-    throw new ArrowportError('OPTION_INVALID', `${JSON.stringify(unknown)} is not an option of a query.`);
+    throw new ArrowportError(
+      'OPTION_INVALID',
+      `${JSON.stringify(unknown)} is not an option of a query, which has "sql" and "parameters".`,
+    );
   }
   if (parameters === null) return { sql, parameters: NO_PARAMETERS };
   if (Array.isArray(parameters)) {
