@@ -35,99 +35,111 @@ export function findGrowthFault(tokens: readonly Token[]): string | undefined {
 
 class Growth extends Error {}
 
+/** A part of an expression that others may be made of. */
+interface Part {
+  /** How large it is at the most. */
+  readonly size: number;
+  /** What is written out; absent where its values are known to the engine only. */
+  readonly literal?: Token;
+}
+
 /**
  * The size of what an expression makes, at the most: that of its largest part, or of all where it may put them together.
  * Throws `Growth`.
  */
 function sizeOf(tokens: readonly Token[]): number {
-  const sizes: number[] = [];
+  const parts: Part[] = [];
   let isJoined = false;
   for (let at = 0; at < tokens.length; at += 1) {
     const token = tokens[at];
     if (token === undefined) break;
-    if (token.kind === 'literal') sizes.push(Math.max(1, bytesOf(token) / usualBytes));
-    else if (isOpening(token) || (token.kind === 'word' && isOpening(tokens[at + 1]))) {
+    if (isOpening(token) || (token.kind === 'word' && isOpening(tokens[at + 1]))) {
       const opening = isOpening(token) ? at : at + 1;
       const end = closingOf(tokens, opening);
       const inner = tokens.slice(opening + 1, end);
-      sizes.push(opening === at ? sizeOf(inner) : sizeOfCall(token.text.toLowerCase(), splitAtCommas(inner)));
+      const isGroup = opening === at;
+      parts.push({ size: isGroup ? sizeOf(inner) : sizeOfCall(token.text.toLowerCase(), inner) });
       at = end;
-    } else if (token.kind !== 'punctuation') sizes.push(1);
+    } else if (token.kind !== 'punctuation') parts.push(partOf([token]));
     else isJoined ||= token.text === '||' || token.text === '[';
   }
-  const size = isJoined ? sum(sizes) : Math.max(1, ...sizes);
-  if (size > largest) throw tooLarge('what it puts together');
-  return size;
+  return isJoined ? sizeOfJoined(parts, 'what it puts together') : largestOf(parts);
 }
 
-function sizeOfCall(name: string, args: readonly (readonly Token[])[]): number {
-  const [first = 1, ...others] = args.map(sizeOf);
-  const size = growthOf(name, first, others, args);
-  if (size > largest) throw tooLarge(name.toUpperCase());
-  return size;
-}
-
-function growthOf(
-  name: string,
-  first: number,
-  others: readonly number[],
-  args: readonly (readonly Token[])[],
-): number {
+function sizeOfCall(name: string, tokens: readonly Token[]): number {
   const known = fixed.get(name);
+  const parts = splitAtCommas(tokens).map(partOf);
   if (known !== undefined) return known;
-  if (joining.has(name)) return first + sum(others);
-  const [, second, third] = args;
+  if (joining.has(name)) return sizeOfJoined(parts, name.toUpperCase());
+  const size = growthOf(name, parts);
+  if (size > largest && size > largestOf(parts)) throw tooLarge(name.toUpperCase());
+  return size;
+}
+
+function partOf(tokens: readonly Token[]): Part {
+  const [only, ...more] = tokens;
+  if (only === undefined || more.length > 0) return { size: sizeOf(tokens) };
+  if (only.kind !== 'literal') return { size: 1 };
+  return { size: Math.max(1, bytesOf(only) / usualBytes), literal: only };
+}
+
+/** What is written out is no longer than the expression, however much of it there is. */
+function sizeOfJoined(parts: readonly Part[], what: string): number {
+  if (sum(parts.map(({ size, literal }) => (literal === undefined ? size : 1))) > largest)
+    throw tooLarge(what);
+  return sum(parts.map(({ size }) => size));
+}
+
+function largestOf(parts: readonly Part[]): number {
+  return Math.max(1, ...parts.map(({ size }) => size));
+}
+
+function growthOf(name: string, parts: readonly Part[]): number {
+  const [first = { size: 1 }, second, third] = parts;
   switch (name) {
     case 'concat_ws':
-      return sum(others) + first * others.length;
+      return sum(parts.map(({ size }) => size)) + first.size * parts.length;
     case 'repeat':
-      return first * numberOf(name, second);
+      return first.size * numberOf(name, second);
     case 'lpad':
     case 'rpad':
-      return Math.max(first, (4 * numberOf(name, second)) / usualBytes);
+      return Math.max(first.size, (4 * numberOf(name, second)) / usualBytes);
     case 'replace':
-      return first * Math.max(1, mostBytes(third) / leastBytes(second));
+      return first.size * Math.max(1, mostBytes(third) / leastBytes(second));
     case 'regexp_replace':
       // Each match may be empty, and each of two characters may stand for a match.
-      return first * (1 + mostBytes(third));
+      return first.size * (1 + mostBytes(third));
     case 'encode':
     case 'overlay':
-      return first * 2;
+      return first.size * 2;
     case 'translate':
       // A letter of one byte may become one of four.
-      return first * 4;
+      return first.size * 4;
     case 'levenshtein':
       // Not of its result: of its work.
-      return first * Math.max(1, ...others);
+      return first.size * (second?.size ?? 1);
     case 'to_char':
     case 'date_format':
-      return Math.max(first, ...others) * directiveGrowth;
+      return largestOf(parts) * directiveGrowth;
     default:
-      return Math.max(first, ...others);
+      return largestOf(parts);
   }
 }
 
-function numberOf(name: string, tokens: readonly Token[] = []): number {
-  const value = Number(findLiteral(tokens)?.text);
+function numberOf(name: string, part: Part | undefined): number {
+  const value = Number(part?.literal?.text);
   if (Number.isFinite(value)) return value;
   throw new Growth(`${name.toUpperCase()} needs a number that is written out, to say how long its value is`);
 }
 
-/** The bytes that an argument has at the most. */
-function mostBytes(tokens: readonly Token[] = []): number {
-  const only = findLiteral(tokens);
-  return only === undefined ? usualBytes * sizeOf(tokens) : bytesOf(only);
+/** The bytes that a part has at the most. */
+function mostBytes(part: Part = { size: 1 }): number {
+  return part.literal === undefined ? usualBytes * part.size : bytesOf(part.literal);
 }
 
-/** The bytes of an argument that is written out; one where it may be anything. */
-function leastBytes(tokens: readonly Token[] = []): number {
-  const only = findLiteral(tokens);
-  return only === undefined ? 1 : Math.max(1, bytesOf(only));
-}
-
-function findLiteral(tokens: readonly Token[]): Token | undefined {
-  const [only, ...more] = tokens;
-  return only?.kind === 'literal' && more.length === 0 ? only : undefined;
+/** The bytes of a part that is written out; one where it may be anything. */
+function leastBytes(part: Part = { size: 1 }): number {
+  return part.literal === undefined ? 1 : Math.max(1, bytesOf(part.literal));
 }
 
 function bytesOf({ text }: Token): number {

@@ -23,6 +23,8 @@ const allowed = [
   `lpad(cast(a AS varchar), 20, '0') || '-' || repeat('ab', 100) = replace(name, ' ', '_')`,
   `regexp_replace(name, '[^a-z]+', '-', 'g') = lower(concat(a, ' ', b)) and encode(sha256(name), 'hex') = ''`,
   `${'(a = 1) or '.repeat(1000)}upper(name) = 'X'`,
+  `name = '${'x'.repeat(10_000)}' or concat(name, '${'y'.repeat(5000)}') in ('z')`,
+  `id in (${Array.from({ length: 2000 }, (_, id) => id).join(', ')})`,
 ];
 
 const refused = [
@@ -81,6 +83,13 @@ describe('a predicate', () => {
       );
     });
   }
+
+  it('that is nested as deep as may be is looked through quickly', () => {
+    const nested = (open: string, close: string) => `${open.repeat(60)}name${close.repeat(60)} = ''`;
+    checkPredicate('filter', nested("replace(name, 'sixteen letters.', ", ')'));
+    checkPredicate('filter', nested('coalesce(name, ', ')'));
+    checkPredicate('filter', nested('(', ')'));
+  });
 
   it('of any characters is either allowed or refused, and quickly', () => {
     fc.assert(
