@@ -78,6 +78,14 @@ step('ignored', lambda: [many('insert or ignore into keyed values (?, ?)', [(i %
 ask('create table tree (id integer primary key, parent integer references tree (id))')
 step('tree', lambda: [many('insert into tree values (?, ?)', [(i, i - 1 if i > 0 else None) for i in range(200)]), ask('select count(*) from tree')])
 step('too many', lambda: many('insert into tree values (?, ?)', [(i, i, i) for i in range(200)]))
+ask('create table lines (a integer, before integer)')
+ask('create macro so_far() as (select count(*) from lines)')
+def numbered(expression):
+    ask('delete from lines')
+    many(f'insert into lines values (?, {expression})', [(i,) for i in range(200)])
+    return ask('select count(*) from lines where a = before')
+step('by a query', lambda: numbered('(select count(*) from lines)'))
+step('by a macro', lambda: numbered('so_far()'))
 def undone():
     with dbapi.connect(url) as open, open.cursor() as inside:
         inside.executemany('insert into keyed values (?, ?)', [(1000 + i, 'y') for i in range(500)])
@@ -94,6 +102,7 @@ step('undone', undone)
   assert.deepEqual(steps.value('none again'), [[0]]);
   assert.deepEqual(steps.value('ignored'), [[150, '99']]);
   assert.deepEqual(steps.value('tree'), [200, [[200]]]);
+  assert.deepEqual([steps.value('by a query'), steps.value('by a macro')], [[[200]], [[200]]]);
   assert.match(
     steps.failure('too many'),
     /QUERY_INVALID: The statement takes 2 parameters, and 3 were given/,

@@ -60,13 +60,22 @@ function readInsert(sql: string): Insert | null {
   if (start === undefined || last === undefined || tokens.slice(end).some((token) => !isSymbol(token, ';')))
     return null;
   const row = tokens.slice(first, end);
-  if (row.some(({ kind, value }) => kind !== 'text' && value.startsWith('$'))) return null;
+  if (row.some(({ kind, value }) => kind !== 'text' && value.startsWith('$')) || mayLookAround(row))
+    return null;
   return {
     table: table.value,
     head: sql.slice(0, start.start),
     row: sql.slice(start.start, last.end),
     parameters: row.filter((token) => isSymbol(token, '?')).length,
   };
+}
+
+/** Whether a row may read rows, those before it among them: by a query, or by a macro that is one. */
+function mayLookAround(row: readonly SqlToken[]): boolean {
+  return row.some((token, index) => {
+    const isName = token.kind === 'word' || token.kind === 'quoted';
+    return isWord(token, 'from') || isWord(token, 'select') || (isName && isSymbol(row[index + 1], '('));
+  });
 }
 
 /** The index behind the parenthesis that closes the one at `from`. */
