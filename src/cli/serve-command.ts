@@ -52,18 +52,26 @@ async function serve(options: ServeOptions, host: CliHost): Promise<void> {
   }
 }
 
+/** The scripts of npm that serve: npm passes on the signals that the terminal has sent to this process as well. */
+const npmScripts: ReadonlySet<string> = new Set(['start', 'npx']);
+
+/** Signals that come as close behind the first one as this, under npm, are the same one. */
+const SAME_SIGNAL_MS = 1000;
+
 /** Resolves at the first stop signal; the second one ends the process. */
-function waitForStopSignal({ stderr }: Pick<CliHost, 'stderr'>): Promise<void> {
+function waitForStopSignal({ stderr, env }: Pick<CliHost, 'stderr' | 'env'>): Promise<void> {
+  const isDoubled = npmScripts.has(env['npm_lifecycle_event'] ?? '');
   return new Promise((resolve) => {
-    let stopping = false;
+    let stoppedAt: number | undefined;
     const onSignal = (signal: NodeJS.Signals) => {
-      if (stopping) {
+      if (stoppedAt !== undefined) {
+        if (isDoubled && performance.now() - stoppedAt < SAME_SIGNAL_MS) return;
         stderr.write(
           `stopped at once by a second ${signal}: running loads are broken off; send them again under their keys\n`,
         );
         process.exit(128 + constants.signals[signal]);
       }
-      stopping = true;
+      stoppedAt = performance.now();
       if (stderr.isTTY === true)
         stderr.write('stopping once what is running has ended; Ctrl-C again stops at once\n');
       resolve();

@@ -149,6 +149,27 @@ print(json.dumps({"rows": count, "late": late}))`,
 );
 
 test(
+  'under npm, which passes on what the terminal sends to all, one Ctrl-C is one signal',
+  needsPython,
+  async (t) => {
+    const server = await startServer(t, {
+      config: 'shutdown_grace_seconds: 600\n',
+      env: { npm_lifecycle_event: 'start' },
+    });
+    const body = await arrowBytes(rows);
+    const running = openIngest(server, 's');
+    running.write(body.subarray(0, 1000));
+    await waitForLoads(server, 1);
+    process.kill(server.pid, 'SIGINT');
+    process.kill(server.pid, 'SIGTERM');
+    await waitForLine(server, 'stopping');
+    assert.equal((await running.finish(body.subarray(1000))).status, 200);
+    assert.equal(await server.ended(), 0);
+    assert.deepEqual(await queryFile(server, 'select count(*) from s'), [[5000]]);
+  },
+);
+
+test(
   'a second signal ends the server at once, says so, and leaves nothing in part',
   needsPython,
   async (t) => {
