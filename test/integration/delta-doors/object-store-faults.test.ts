@@ -99,6 +99,27 @@ describe('A lake in an object store', { skip }, () => {
     await assertNoSecrets(server, answers);
   });
 
+  test('that loses the answer to a commit keeps the rows that the commit has written anew', async (t) => {
+    let lost = 0;
+    const address = await startTroubledStore(t, endpoint, (_count, method, path) => {
+      if (method !== 'PUT' || !/_delta_log\/0+1\.json/.test(path)) return 'pass';
+      lost += 1;
+      return 'lose answer';
+    });
+    const server = await startLake(t, address, 'wider');
+    const source = (kind: string, from: number) =>
+      `table = pa.table({"n": pa.array(range(${from}, ${from + 10}), pa.${kind}())})`;
+    await commit(server, '/delta/wider', await arrowBytes(source('int32', 0)));
+    await commit(server, '/delta/wider?schema_mode=merge', await arrowBytes(source('int64', 10)));
+    assert.ok(lost > 0);
+    const answer = await fetch(`${server.url}/delta/wider/rows`, { headers: { accept: 'application/json' } });
+    const kept = (await answer.json()) as readonly { n: number }[];
+    assert.deepEqual(
+      kept.map(({ n }) => n).sort((a, b) => a - b),
+      Array.from({ length: 20 }, (_, n) => n),
+    );
+  });
+
   for (const way of ['refuse', 'lose answer'] as const) {
     test(`that answers 503 now and then (${way}) keeps every load once`, async (t) => {
       const address = await startTroubledStore(t, endpoint, (count) => (count % 4 === 0 ? way : 'pass'));

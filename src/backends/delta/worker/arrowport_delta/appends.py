@@ -230,7 +230,7 @@ class AppendQueue:
                 raise WorkerError("conflict", "Other writers changed the table again and again.")
             return committed
 
-        committed = commit_staged(staged, commit)
+        committed = commit_staged([staged], commit)
         if committed.replayed:
             left[0].outcome = committed
         else:

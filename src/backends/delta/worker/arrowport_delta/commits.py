@@ -148,21 +148,23 @@ def commit_with_retries(
     raise WorkerError("conflict", "Another writer changed the table at the same time.")
 
 
-def commit_staged(staged: StagedFiles, commit: Callable[[], Committed]) -> Committed:
+def commit_staged(stages: list[StagedFiles], commit: Callable[[], Committed]) -> Committed:
     """Commit files that were staged; they go where that fails, or where the commit was there already.
 
-    They stay where nobody can say whether it is.
+    They stay where nobody can say whether it is. ``commit`` may add to the list.
     """
     try:
         committed = commit()
     except BaseException as error:
         if not (isinstance(error, WorkerError) and error.kind == "unknown"):
-            staged.discard()
+            for staged in stages:
+                staged.discard()
         raise
-    if committed.replayed:
-        staged.discard()
-    else:
-        staged.finish()
+    for staged in stages:
+        if committed.replayed:
+            staged.discard()
+        else:
+            staged.finish()
     return committed
 
 

@@ -314,7 +314,7 @@ def _commit_staged(
             appended = queue_of(cached).commit_files(files, layout, commit_plan({}))
         return appended or commit_with_retries(cached, commit_plan(extra), attempt, exclusive=True)
 
-    return commit_staged(staged, commit)
+    return commit_staged([staged], commit)
 
 
 def _write_part(staged: StagedFiles, part: int, reader: RecordBatchReader, plan: LoadPlan) -> list[AddAction]:

@@ -54,6 +54,7 @@ def load_rewritten(
     """
     remove_stale(cached.location)
     staged = StagedFiles(cached.location, commit_id)
+    stages = [staged]
     tries = 0
 
     def commit_both() -> Committed:
@@ -66,48 +67,40 @@ def load_rewritten(
             check(table)
             if table is None:
                 raise WorkerError("conflict", "The table went away meanwhile.")
+            # Only a new try tells that the commit of the one before is not in the log, whatever its failure said.
+            while len(stages) > 1:
+                stages.pop().discard()
             tries += 1
-            _commit(cached, rewrite, layout, table, files, replace(commit, max_retries=0), tries)
+            stages.append(StagedFiles(cached.location, f"{commit_id}-{tries}"))
+            own = _write_own(cached, rewrite, layout, table, stages[-1]) if rewrite.keep_rows else []
+            table.create_write_transaction(
+                [*own, *files],
+                mode="overwrite",
+                schema=rewrite.schema,
+                partition_by=layout.partition_by,
+                commit_properties=replace(commit, max_retries=0).properties(table.version()),
+                post_commithook_properties=NO_HOOKS,
+            )
             return True
 
         with queue_of(cached).paused():
             return commit_with_retries(cached, commit, attempt, exclusive=False)
 
-    committed = commit_staged(staged, commit_both)
+    committed = commit_staged(stages, commit_both)
     cached.forget()
     return committed
 
 
-def _commit(
-    cached: CachedTable,
-    rewrite: Rewrite,
-    layout: FileLayout,
-    table: DeltaTable,
-    files: list[AddAction],
-    commit: CommitPlan,
-    tries: int,
-) -> None:
-    kept = StagedFiles(cached.location, f"{commit.commit_id}-{tries}")
-    try:
-        own: list[AddAction] = []
-        if rewrite.keep_rows:
-            known = replace(layout, arrow_schema=_without_new_columns(rewrite.schema, table))
-            own = kept.write(0, rows_in_order(cached.location, table), known)
-            if rows_of(own) != table.count():
-                raise WorkerError("internal", "The rewritten files do not hold the table's rows.")
-            kept.adopt(own)
-        table.create_write_transaction(
-            [*own, *files],
-            mode="overwrite",
-            schema=rewrite.schema,
-            partition_by=layout.partition_by,
-            commit_properties=commit.properties(table.version()),
-            post_commithook_properties=NO_HOOKS,
-        )
-    except BaseException:
-        kept.discard()
-        raise
-    kept.finish()
+def _write_own(
+    cached: CachedTable, rewrite: Rewrite, layout: FileLayout, table: DeltaTable, staged: StagedFiles
+) -> list[AddAction]:
+    """Write the table's own rows anew."""
+    known = replace(layout, arrow_schema=_without_new_columns(rewrite.schema, table))
+    files = staged.write(0, rows_in_order(cached.location, table), known)
+    if rows_of(files) != table.count():
+        raise WorkerError("internal", "The rewritten files do not hold the table's rows.")
+    staged.adopt(files)
+    return files
 
 
 def _without_new_columns(schema: Schema, table: DeltaTable) -> ArrowSchema:
