@@ -62,6 +62,7 @@ test(
     const answer = await running.answer;
     assert.equal(answer.status, 503);
     assert.equal(answer.body['code'], 'SHUTTING_DOWN');
+    assert.equal((await waitForLine(server, 'requests are broken off: the grace is over'))['requests'], 1);
     assert.equal(await stopped, 0);
     const took = performance.now() - startedAt;
     assert.ok(took > 900, `${took} ms`);

@@ -61,6 +61,7 @@ export function createHttpEndpoint(deps: HttpEndpointDeps): HttpEndpoint {
     async stop(graceMs) {
       traffic.draining = true;
       if (!(await traffic.settled(graceMs))) {
+        deps.logger.warn({ requests: traffic.running.size }, 'requests are broken off: the grace is over');
         traffic.endAll();
         await traffic.settled(FAREWELL_MS);
       }
