@@ -129,6 +129,46 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert sorted(os.listdir(tmp_path / "_delta_log")) == ["00000000000000000000.json"]
 
 
+def test_a_commit_that_is_made_is_no_failure_whatever_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    location = make_table(tmp_path)
+    tail = LogTail(location, open_table(location))
+
+    def read(_location: Location, _version: int) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("arrowport_delta.log_tail.read_commit", read)
+        assert tail.append(plan(1, "key"), add_file(tmp_path, "a.parquet"), {}).version == 1
+    assert tail.find_replay("key", 0) is not None
+    assert tail.append(plan(2), add_file(tmp_path, "b.parquet"), {}).version == 2
+    assert DeltaTable(str(tmp_path)).to_pyarrow_table().num_rows == 3
+
+
+def test_a_disk_that_does_not_say_whether_a_commit_is_made_leaves_it_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = make_table(tmp_path)
+    tail = LogTail(location, open_table(location))
+    make_link = os.link
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    def link(source: str, target: str) -> None:
+        make_link(source, target)
+        fail()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", link)
+        patch.setattr("arrowport_delta.log_tail.read_commit", fail)
+        with pytest.raises(WorkerError) as caught:
+            tail.append(plan(1), add_file(tmp_path, "a.parquet"), {})
+    assert caught.value.kind == "unknown"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", link)
+        assert tail.append(plan(2), add_file(tmp_path, "b.parquet"), {}).version == 2
+
+
 def test_without_retries_a_race_is_a_conflict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     location = make_table(tmp_path)
     tail = LogTail(location, open_table(location))

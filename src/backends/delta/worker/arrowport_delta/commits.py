@@ -156,8 +156,11 @@ def commit_staged(stages: list[StagedFiles], commit: Callable[[], Committed]) ->
     try:
         committed = commit()
     except BaseException as error:
-        if not (isinstance(error, WorkerError) and error.kind == "unknown"):
-            for staged in stages:
+        is_unknown = isinstance(error, WorkerError) and error.kind == "unknown"
+        for staged in stages:
+            if is_unknown:
+                staged.finish()
+            else:
                 staged.discard()
         raise
     for staged in stages:
@@ -182,7 +185,8 @@ def _landed_after_all(cached: CachedTable, plan: CommitPlan, base: int, error: E
     try:
         found = find_commit(cached.location, base, COMMIT_ID, plan.commit_id)
     except Exception as second:
-        if classify(error).kind in ("storage_unavailable", "internal"):
+        # A store that lost its answer calls the next try a conflict.
+        if classify(error).kind in ("storage_unavailable", "internal", "conflict"):
             raise WorkerError("unknown", "The table's storage does not say whether the commit is there.") from second
         return None
     if found is None:

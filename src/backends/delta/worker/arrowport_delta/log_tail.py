@@ -115,7 +115,8 @@ class LogTail:
                 version = self._version + 1
                 actions = self._actions(plan, files, parameters, retries)
                 if self._create(version, actions, plan.commit_id):
-                    self._take(version)
+                    # Nothing may fail from here on: what fails is taken for no commit, and its files go.
+                    self._keep(version, self._stat(version), actions)
                     return Committed(version, info_of(actions), replayed=False, retries=retries)
                 if plan.max_retries == 0:
                     raise WorkerError("conflict", "Another writer changed the table at the same time.")
@@ -133,6 +134,9 @@ class LogTail:
             raise TailBroken from error
         if mark is None or actions is None or any("metaData" in a or "protocol" in a for a in actions):
             raise TailBroken
+        self._keep(version, mark, actions)
+
+    def _keep(self, version: int, mark: tuple[int, int] | None, actions: list[dict[str, Any]]) -> None:
         for action in actions:
             txn = action.get("txn")
             if isinstance(txn, dict):
@@ -179,8 +183,11 @@ class LogTail:
             return create_commit(self._location, version, actions)
         except LinksUnsupported as error:
             raise TailUnusable from error
-        except OSError:
-            found = read_commit(self._location, version)
+        except OSError as error:
+            try:
+                found = read_commit(self._location, version)
+            except (OSError, ValueError):
+                raise WorkerError("unknown", "The disk does not say whether the commit is there.") from error
             if found is None or commit_info(found).get(COMMIT_ID) != commit_id:
                 raise
             return True
