@@ -20,6 +20,10 @@ export function registerStreamsCommand(program: Command, host: CliHost): void {
     .description('list the streams of a server and the tables behind them, or show one with its schema')
     .argument('[name]', 'a stream')
     .option('--json', "print the server's answer as JSON")
+    .addHelpText(
+      'after',
+      '\nLoads are told since the start of the server. Delta tables that no route names: arrowport delta list.',
+    )
     .addHelpText('after', '\nExample:\n  $ arrowport streams\n  $ arrowport streams sensors --json')
     .action((name: string | undefined, options: StreamsOptions) =>
       name === undefined ? listStreams(options, host) : showStream(name, options, host),

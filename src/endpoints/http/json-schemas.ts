@@ -98,7 +98,8 @@ const streamSummary = describeObject(
     last_loads: {
       type: 'array',
       items: { $ref: 'LastLoad#' },
-      description: 'The latest ten loads, newest first; where one stream is asked for.',
+      description:
+        'The latest ten loads since the start of the server, newest first; where one stream is asked for.',
     },
   },
   ['last_loads'],
