@@ -52,7 +52,7 @@ _lock = threading.Lock()
 
 
 def after_commit(cached: CachedTable, version: int, care: Aftercare) -> None:
-    """Begin in the background what is due at this version."""
+    """Begin in the background what is due at this version. Never raises: the commit is made."""
     if version == 0:
         return
     since = _last_seen(cached, version)
@@ -95,7 +95,13 @@ def _begin(cached: CachedTable, name: str, run: Callable[[], None]) -> None:
             with _lock:
                 _running.discard(key)
 
-    threading.Thread(target=guarded, daemon=True).start()
+    try:
+        threading.Thread(target=guarded, daemon=True).start()
+    except RuntimeError as error:
+        # No thread is to be had: the load is committed all the same, and a later one begins this again.
+        log("warn", f"a {name} could not begin", table=cached.location.uri, error=redact(str(error))[:500])
+        with _lock:
+            _running.discard(key)
 
 
 def _checkpoint(cached: CachedTable, version: int) -> None:

@@ -62,7 +62,7 @@ class KeyIndex:
         keys = self._keys
         if keys is None:
             if self._begun.acquire(blocking=False):
-                threading.Thread(target=self._fill, daemon=True).start()
+                self._begin()
             return NOT_KNOWN
         mark = _mark(app_id)
         at = bisect_right(keys.marks, mark) - 1
@@ -91,6 +91,13 @@ class KeyIndex:
                     shelves[mark >> 56].add(mark, int(action["txn"]["version"]))
         self._keys = _in_order(shelves)
         return True
+
+    def _begin(self) -> None:
+        try:
+            threading.Thread(target=self._fill, daemon=True).start()
+        except RuntimeError as error:
+            log("warn", "no thread is to be had to read the keys of a table ahead", error=redact(str(error))[:500])
+            self._begun.release()
 
     def _fill(self) -> None:
         try:

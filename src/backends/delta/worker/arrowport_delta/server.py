@@ -46,8 +46,12 @@ class Server:
                 sock, _ = self._listener.accept()
             except OSError:
                 break
-            thread = threading.Thread(target=self._serve_connection, args=(sock,), daemon=True)
-            thread.start()
+            try:
+                threading.Thread(target=self._serve_connection, args=(sock,), daemon=True).start()
+            except RuntimeError as error:
+                # Those that have a thread go on; the parent takes a closed connection for a worker that is away.
+                log("warn", "no thread is to be had for an operation", error=str(error))
+                sock.close()
 
     def stop(self, grace_seconds: float) -> None:
         """Take no more connections, let running operations end within the grace, then return."""
