@@ -29,10 +29,12 @@ export interface CallRunner {
   /** From now on every new call is answered SHUTTING_DOWN, but those that end what was begun before. */
   setDraining(): void;
   /**
-   * Resolves when no call is running, or after the time. Calls that were running are given `lastWordMs` for the ones
-   * that end what they belong to: a client closes its statement, or commits, once it has read the last row.
+   * Resolves when no call is running, or after the time. Clients whose calls were running are given `lastWordMs` for the
+   * ones that end what these belong to: they close a statement, or commit, once they have read the last row.
    */
   idle(withinMs: number, lastWordMs?: number): Promise<void>;
+  /** Says that no client is connected, so that none has a last word. */
+  leftAlone(): void;
   /** Ends every running call with an error. */
   abortAll(error: ArrowportError): void;
 }
@@ -62,6 +64,7 @@ export function createCallRunner(observer: Pick<IngestObserver, 'requestFailed'>
   const running = new Set<CallScope>();
   let draining = false;
   let onIdle: (() => void) | null = null;
+  let onAlone: (() => void) | null = null;
 
   const runCall = async (
     name: string,
@@ -107,10 +110,17 @@ export function createCallRunner(observer: Pick<IngestObserver, 'requestFailed'>
           if (running.size === 0) resolve();
         }, lastWordMs);
       };
+      onAlone = () => {
+        if (running.size === 0) resolve();
+      };
       await promise;
       onIdle = null;
+      onAlone = null;
       clearTimeout(timer);
       clearTimeout(lastWord);
+    },
+    leftAlone() {
+      onAlone?.();
     },
     abortAll(error) {
       for (const scope of running) scope.abort(error);

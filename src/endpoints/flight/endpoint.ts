@@ -58,7 +58,7 @@ const KEEPALIVE_MS = 60_000;
 const LAST_ANSWER_MS = 500;
 
 /** How long clients whose calls have ended while the server drains have for closing their statements and transactions. */
-const LAST_WORD_MS = 1000;
+const LAST_WORD_MS = 5000;
 
 /** Makes the Flight door. Throws when two actions have the same name. */
 export function createFlightEndpoint(deps: FlightEndpointDependencies): FlightEndpoint {
@@ -94,6 +94,7 @@ export function createFlightEndpoint(deps: FlightEndpointDependencies): FlightEn
       socket.once('close', () => {
         sockets.delete(socket);
         deps.onConnectionCount(sockets.size);
+        if (sockets.size === 0) runner.leftAlone();
       });
       injector.injectConnection(socket);
     },
