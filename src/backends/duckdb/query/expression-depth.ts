@@ -62,6 +62,7 @@ class DepthReader {
       );
     }
     if (!isNode(node)) return 0;
+    if (node['class'] === 'CONSTANT') return 1;
     if (node['type'] === 'SELECT_NODE') {
       this.read(node, aliases);
       return 1;

@@ -1,9 +1,16 @@
 import { ArrowportError } from '../../../errors.ts';
 import { isNode, type TreeNode } from './statement-tree.ts';
-import { fixedTypes, literalText } from './value-size.ts';
+import { fixedSize, fixedTypes, literalText, type ValueSize } from './value-size.ts';
+
+/** The size of a constant. Throws QUERY_INVALID as {@link refuseLongNames}. */
+export function literalSize(node: TreeNode): ValueSize {
+  if (node['alias'] !== undefined) refuseLongNames(node);
+  const bytes = literalBytes(node);
+  return bytes === 0 ? fixedSize : { ...fixedSize, bytes };
+}
 
 /** Bytes of the text that a constant is. */
-export function literalBytes(node: TreeNode): number {
+function literalBytes(node: TreeNode): number {
   const isText =
     isNode(node['value']) &&
     isNode(node['value']['type']) &&
@@ -58,7 +65,15 @@ export function asJsonCall({ lhs, expr, query_location }: TreeNode): TreeNode {
 }
 
 const maxNameLength = 1024;
-const names = ['table_name', 'function_name', 'schema', 'schema_name', 'catalog_name', 'column_names'];
+const names = [
+  'alias',
+  'table_name',
+  'function_name',
+  'schema',
+  'schema_name',
+  'catalog_name',
+  'column_names',
+];
 
 /** Throws QUERY_INVALID for names that no table or function has: DuckDB looks for similar ones for long. */
 export function refuseLongNames(node: TreeNode): void {

@@ -181,7 +181,13 @@ function toPosition(byte: number, { sql, locate }: ErrorScene): number | null {
 
 /** The 1-based character of a text that starts at this byte of its UTF-8 form. */
 export function positionOf(sql: string, byte: number): number {
-  return [...Buffer.from(sql, 'utf8').subarray(0, byte).toString('utf8')].length + 1;
+  const before = Buffer.from(sql, 'utf8').subarray(0, byte).toString('utf8');
+  let position = 1;
+  for (let at = 0; at < before.length; at += 1) {
+    // Of two halves that are one character, the second does not count.
+    if ((before.charCodeAt(at) & 0xfc00) !== 0xdc00) position += 1;
+  }
+  return position;
 }
 
 function shorten(message: string): string {

@@ -9,7 +9,7 @@ import { findListing, findShow, findStandardListing, type HiddenObjects } from '
 import { findQualifiedColumns } from './qualified-columns.ts';
 import { positionOf } from './query-error.ts';
 import type { RelationRequest } from './relation-source.ts';
-import { readSqlTokens, type SqlToken } from './sql-tokens.ts';
+import { firstSqlTokens, readSqlTokens, type SqlToken } from './sql-tokens.ts';
 import {
   type FunctionReference,
   readReferences,
@@ -202,7 +202,7 @@ class SelectGate {
     const [what = ''] = shows;
     const { sql } = this;
     const text = shows.length === 1 ? findShow(what, sql, await this.#hiddenObjects()) : null;
-    const [first] = readSqlTokens(this.#sql) ?? [];
+    const [first] = firstSqlTokens(this.#sql, 1);
     if (text === null || !/^(show|describe|desc)$/.test(first?.value ?? '')) {
       throw this.#forbidden('Only tables, and what they are made of, are shown here.', null);
     }

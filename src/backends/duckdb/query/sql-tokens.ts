@@ -12,6 +12,7 @@ const lineComment = /--[^\n\r]*/y;
 const word = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
 const number = /(?:0[xX][0-9A-Fa-f_]+|0[bB][01_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?)/y;
 const parameter = /\$(?:\d+|[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)(?!\$)/y;
+const commentMark = /\/\*|\*\//g;
 const dollarTag = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
 
 /**
@@ -20,6 +21,22 @@ const dollarTag = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
  */
 export function readSqlTokens(sql: string): readonly SqlToken[] | null {
   const tokens: SqlToken[] = [];
+  const isRead = visitSqlTokens(sql, (token) => {
+    tokens.push(token);
+    return true;
+  });
+  return isRead ? tokens : null;
+}
+
+/** The first tokens, at most so many; fewer where the text ends or cannot be read on. */
+export function firstSqlTokens(sql: string, most: number): readonly SqlToken[] {
+  const tokens: SqlToken[] = [];
+  visitSqlTokens(sql, (token) => tokens.push(token) < most);
+  return tokens;
+}
+
+/** Shows the tokens one by one for as long as `visit` answers true. False for what `readSqlTokens` gives null for. */
+export function visitSqlTokens(sql: string, visit: (token: SqlToken) => boolean): boolean {
   for (let at = 0; at < sql.length; ) {
     const skipped = matchAt(spaces, sql, at) ?? matchAt(lineComment, sql, at);
     if (skipped !== null) {
@@ -28,16 +45,16 @@ export function readSqlTokens(sql: string): readonly SqlToken[] | null {
     }
     if (sql.startsWith('/*', at)) {
       const end = endOfComment(sql, at);
-      if (end === null) return null;
+      if (end === null) return false;
       at = end;
       continue;
     }
     const token = readToken(sql, at);
-    if (token === null) return null;
-    tokens.push(token);
+    if (token === null) return false;
+    if (!visit(token)) return true;
     at = token.end;
   }
-  return tokens;
+  return true;
 }
 
 function readToken(sql: string, start: number): SqlToken | null {
@@ -69,12 +86,8 @@ function readQuoted(
   quote: string,
   kind: 'quoted' | 'text',
 ): SqlToken | null {
-  for (let at = open + 1; at < sql.length; at += 1) {
-    if (sql.charAt(at) !== quote) continue;
-    if (sql.charAt(at + 1) === quote) {
-      at += 1;
-      continue;
-    }
+  for (let at = sql.indexOf(quote, open + 1); at >= 0; at = sql.indexOf(quote, at + 2)) {
+    if (sql.charAt(at + 1) === quote) continue;
     const value = sql.slice(open + 1, at).replaceAll(quote + quote, quote);
     return { kind, value, start, end: at + 1 };
   }
@@ -106,12 +119,10 @@ function readDollar(sql: string, start: number): SqlToken | null {
 /** Block comments nest. */
 function endOfComment(sql: string, start: number): number | null {
   let depth = 0;
-  for (let at = start; at < sql.length - 1; at += 1) {
-    const pair = sql.slice(at, at + 2);
-    if (pair !== '/*' && pair !== '*/') continue;
-    depth += pair === '/*' ? 1 : -1;
-    at += 1;
-    if (depth === 0) return at + 1;
+  commentMark.lastIndex = start;
+  for (let mark = commentMark.exec(sql); mark !== null; mark = commentMark.exec(sql)) {
+    depth += mark[0] === '/*' ? 1 : -1;
+    if (depth === 0) return commentMark.lastIndex;
   }
   return null;
 }

@@ -2,15 +2,19 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { ArrowportError } from '../../../errors.ts';
 import { admitChange } from './change-gate.ts';
 import { EditedSql } from './edited-sql.ts';
+import { refuseDeep } from './expression-depth.ts';
 import { type AdmittedStatement, type GateContext, severalStatements } from './gate-context.ts';
 import { boundGathered } from './gathered-values.ts';
 import { noGrowth, type StatementGrowth } from './growth-scope.ts';
 import { describeEngineError, positionOf, toQueryError } from './query-error.ts';
 import { boundRecursions } from './recursive-values.ts';
 import { admitSelect } from './select-gate.ts';
-import { readSqlTokens } from './sql-tokens.ts';
+import { firstSqlTokens, visitSqlTokens } from './sql-tokens.ts';
 import { judgeGrowth } from './statement-growth.ts';
+import { pauseFor, refuseLargeTree, refuseManyParts, treeQuery } from './statement-size.ts';
 
+/** Words and signs in which the statement of an EXPLAIN begins. */
+const maxExplainTokens = 64;
 /** Bytes of the longest statement. */
 const maxSqlBytes = 4 * 1024 * 1024;
 /** The quotation marks of a text times its length: about half a second of DuckDB's time. */
@@ -27,11 +31,13 @@ export async function admitStatement(sql: string, context: GateContext): Promise
   if (sql.includes('\0') || !sql.isWellFormed()) {
     throw invalid('The statement holds characters that no SQL holds.');
   }
+  refuseManyParts(sql);
   refuseQuotes(sql);
   const tree = await parseSelect(sql, context.connection);
   if (tree !== null) {
+    await pauseFor(sql);
     const edited = await admitSelect(sql, tree, context);
-    const growth = growthOf(sql, tree, context);
+    const growth = await growthOf(sql, tree, context);
     boundGathered(edited, growth.gathered);
     boundRecursions(edited, tree, growth);
     return { kind: 'query', sql: edited, explains: false, growth };
@@ -46,15 +52,23 @@ export async function admitStatement(sql: string, context: GateContext): Promise
  * doubles in it: megabytes of them take minutes, which hear no cancellation.
  */
 function refuseQuotes(sql: string): void {
-  if (countQuotes(sql) * sql.length <= maxQuoteSteps) return;
-  for (const { kind, value, start } of readSqlTokens(sql) ?? []) {
-    if (kind === 'word' || countQuotes(value) * value.length <= maxQuoteSteps) continue;
+  if (maxInnerQuotes(sql) * sql.length <= maxQuoteSteps) return;
+  visitSqlTokens(sql, ({ kind, value, start }) => {
+    if (kind === 'word' || countQuotes(value) * value.length <= maxQuoteSteps) return true;
     throw new ArrowportError(
       'BODY_TOO_LARGE',
       'A text of the statement is too long for the quotation marks in it: give it as a parameter.',
       { details: { position: positionOf(sql, Buffer.byteLength(sql.slice(0, start))) } },
     );
-  }
+  });
+}
+
+/** More than the quotation marks within any text: most are where texts begin and end. */
+function maxInnerQuotes(sql: string): number {
+  if (/["$]/.test(sql)) return countQuotes(sql);
+  let count = 0;
+  for (const _ of sql.matchAll(/''|\\'/g)) count += 2;
+  return count;
 }
 
 function countQuotes(text: string): number {
@@ -95,11 +109,10 @@ export async function parseSelect(sql: string, connection: DuckDBConnection): Pr
 
 async function askParser(sql: string, connection: DuckDBConnection): Promise<ParserAnswer> {
   try {
-    const reader = await connection.runAndReadAll(
-      'SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_empty := true)::VARCHAR',
-      [sql],
-    );
+    const reader = await connection.runAndReadAll(treeQuery(sql), [sql]);
     const [[json] = []] = reader.getRows();
+    refuseLargeTree(String(json));
+    await pauseFor(sql);
     return JSON.parse(String(json)) as ParserAnswer;
   } catch (thrown) {
     throw toQueryError(thrown, { sql, locate: () => null });
@@ -108,8 +121,8 @@ async function askParser(sql: string, connection: DuckDBConnection): Promise<Par
 
 /** Where the statement that an EXPLAIN is about starts; null for any other text. */
 function explainedPart(sql: string): number | null {
-  const tokens = readSqlTokens(sql);
-  if (tokens?.[0]?.kind !== 'word' || tokens[0].value !== 'explain') return null;
+  const tokens = firstSqlTokens(sql, maxExplainTokens);
+  if (tokens[0]?.kind !== 'word' || tokens[0].value !== 'explain') return null;
   let next = 1;
   if (tokens[next]?.value === 'analyze') next += 1;
   if (
@@ -138,7 +151,7 @@ async function admitExplain(sql: string, start: number, context: GateContext): P
       'Plans of listings name what is left out of them: this needs a token for all streams.',
     );
   }
-  const growth = growthOf(sql.slice(start), tree, context);
+  const growth = await growthOf(sql.slice(start), tree, context);
   boundGathered(inner, growth.gathered);
   boundRecursions(inner, tree, growth);
   const edited = new EditedSql(sql);
@@ -153,8 +166,11 @@ async function admitExplain(sql: string, start: number, context: GateContext): P
   };
 }
 
-function growthOf(sql: string, tree: unknown, context: GateContext): StatementGrowth {
+async function growthOf(sql: string, tree: unknown, context: GateContext): Promise<StatementGrowth> {
   const { maxCallBytes, parameterBytes, rules } = context;
+  await pauseFor(sql);
+  if (maxCallBytes !== null) refuseDeep(tree);
+  await pauseFor(sql);
   return judgeGrowth(tree, rules, { sql, parameterBytes, maxCallBytes });
 }
 

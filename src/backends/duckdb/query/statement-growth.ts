@@ -1,13 +1,12 @@
 import { ArrowportError } from '../../../errors.ts';
 import { isBounded } from './call-bounds.ts';
 import { isUncounted, judgeCall } from './call-growth.ts';
-import { refuseDeep } from './expression-depth.ts';
 import {
   arrayElements,
   asJsonCall,
   lambdaNames,
   lambdaOf,
-  literalBytes,
+  literalSize,
   namesColumns,
   refuseLongNames,
   shownName,
@@ -52,7 +51,6 @@ export function judgeGrowth(
 ): StatementGrowth {
   const { maxCallBytes } = options;
   if (maxCallBytes === null) return { ...noGrowth, isHungry: true };
-  refuseDeep(tree);
   const first = new GrowthReader(rules, options, false);
   first.read(tree);
   const gathered = first.values.repeated;
@@ -122,6 +120,7 @@ class GrowthReader {
     if (Array.isArray(node)) return largestSize(node.map((item) => this.#size(item, scope, parent)));
     if (!isNode(node)) return fixedSize;
     this.#parts += 1;
+    if (node['class'] === 'CONSTANT') return literalSize(node);
     refuseLongNames(node);
     switch (node['type']) {
       case 'SELECT_NODE':
@@ -152,8 +151,6 @@ class GrowthReader {
 
   #expressionSize(node: TreeNode, scope: Scope, parent: string): ValueSize {
     switch (node['class']) {
-      case 'CONSTANT':
-        return { ...fixedSize, bytes: literalBytes(node) };
       case 'COLUMN_REF':
         return this.#columnSize(node, scope);
       case 'FUNCTION':

@@ -47,7 +47,7 @@ export function readReferences(tree: unknown): StatementReferences {
       for (const item of (node as unknown[]).toReversed()) open.push(item);
       continue;
     }
-    if (!isNode(node)) continue;
+    if (!isNode(node) || node['class'] === 'CONSTANT') continue;
     if (node['type'] === 'BASE_TABLE') tables.push(readTable(node));
     if (node['type'] === 'SHOW_REF' && !isNode(node['query'])) shows.push(describeShow(node));
     if (node['type'] === 'TABLE_FUNCTION') tableFunctions.set(node['function'], textOf(node['alias']));
@@ -67,7 +67,9 @@ export function readReferences(tree: unknown): StatementReferences {
         if (isNode(entry)) localNames.add(String(entry['key']).toLowerCase());
       }
     }
-    open.push(...Object.values(node).toReversed());
+    for (const part of Object.values(node).toReversed()) {
+      if (typeof part === 'object') open.push(part);
+    }
   }
   return { tables, functions, localNames, shows };
 }

@@ -75,6 +75,7 @@ export function canJoin(sizes: readonly ValueSize[]): boolean {
 function combine(sizes: readonly ValueSize[], join: (one: number, other: number) => number): ValueSize {
   let sum = fixedSize;
   for (const size of sizes) {
+    if (size === fixedSize) continue;
     sum = {
       copies: join(sum.copies, size.copies),
       elements: join(sum.elements, size.elements),
