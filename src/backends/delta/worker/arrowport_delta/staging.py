@@ -141,11 +141,11 @@ class StagedFiles:
         if self._local:
             self._remove_folder()
             return
-        try:
-            for place in self._parts:
+        for place in self._parts:
+            try:
                 delete_file(place, "_delta_log/00000000000000000000.json")
-        except Exception as error:
-            log("warn", "a staging log could not be removed", error=redact(str(error))[:300])
+            except Exception as error:
+                log("warn", "a staging log could not be removed", error=redact(str(error))[:300])
 
     def _remove_folder(self) -> None:
         folder = self._table.local_path
