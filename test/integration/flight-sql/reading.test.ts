@@ -73,7 +73,7 @@ step('still there', lambda: read(path('weather')).num_rows)
 test('tickets cannot be forged or used past their time, and can be renewed and cancelled', {
   skip,
 }, async (t) => {
-  const server = await startServer(t, { config: 'flight_ticket_seconds: 4\n' });
+  const server = await startServer(t, { config: 'flight_ticket_seconds: 8\n' });
   const steps = await runSteps(
     server.flightUrl,
     `
