@@ -83,6 +83,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
     enter: () => this.#enterAsUser(),
     onClose: (listener) => this.#closeListeners.push(listener),
     noteFailure: (thrown) => this.#noteFailure(thrown),
+    mayFindMemory: () => this.#running > 0 || this.#parts?.memory?.mayRise !== false,
   };
 
   constructor(options: DuckDbBackendOptions) {

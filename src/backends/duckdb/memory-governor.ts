@@ -101,6 +101,11 @@ export class MemoryGovernor {
     await this.#adjust();
   }
 
+  /** Whether what ran out of memory may find more the next time: the limit is not fixed, and not as high as it gets. */
+  get mayRise(): boolean {
+    return this.fixedBytes === null && this.#floor < this.#ceiling;
+  }
+
   close(): void {
     this.#lane.close();
     clearTimeout(this.#resting);

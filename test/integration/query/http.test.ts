@@ -255,6 +255,22 @@ test('bits, large unsigned and unbounded numbers are written as DuckDB shows the
   assert.equal(lines.split('\n')[3], '{"bits":null,"big":-256,"unsigned":null}');
 });
 
+test('Parquet takes parameters without types, and statements that end in a comment', async () => {
+  for (const body of [
+    { sql: 'SELECT ? AS a, ?::DATE AS d', parameters: [1.5, '2020-01-02'] },
+    { sql: "SELECT 1 AS a; -- the ; of 'it'" },
+    { sql: 'SELECT 1 AS a /* ; */ ; /* two */ ;', parameters: [] },
+  ]) {
+    const response = await fetch(`${server.url}/query`, {
+      method: 'POST',
+      headers: { accept: 'application/vnd.apache.parquet', 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    const file = Buffer.from(await response.arrayBuffer());
+    assert.equal(file.toString('latin1', 0, 4), 'PAR1', `${body.sql}: ${file.toString()}`);
+  }
+});
+
 test('values that Parquet has no place for are refused, and not as a fault of the server', async () => {
   const response = await fetch(`${server.url}/query`, {
     method: 'POST',

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DuckDBPreparedStatement } from '@duckdb/node-api';
+import { type DuckDBPreparedStatement, DuckDBTypeId } from '@duckdb/node-api';
 import { ulid } from 'ulid';
 import type { QueryContext, QueryFile, QueryParameters } from '../../../core/query.ts';
 import { ArrowportError } from '../../../errors.ts';
@@ -9,6 +9,7 @@ import { quoteText } from '../identifier.ts';
 import { readBindings } from './bind-parameters.ts';
 import type { EngineParts } from './engine-parts.ts';
 import type { OpenStatement } from './statement-run.ts';
+import { withoutEnd } from './statement-text.ts';
 
 /** Writes the rows of an open statement into a file of the spool folder. Ends the statement in any case. */
 export async function exportParquet(
@@ -27,7 +28,7 @@ export async function exportParquet(
       context.maxRows ?? Number.MAX_SAFE_INTEGER,
       (settings.max_result_rows ?? Number.MAX_SAFE_INTEGER - 1) + 1,
     );
-    const source = `SELECT * FROM (${open.admitted.sql.text.replace(/[\s;]+$/, '')}\n)`;
+    const source = `SELECT * FROM (${withoutEnd(open.admitted.sql.text)}\n)`;
     const written = await run(
       open,
       parameters,
@@ -49,10 +50,15 @@ export async function exportParquet(
   }
 }
 
-/** A dictionary of DuckDB's has one zero for those of both signs: where floats are, files have none. */
+/**
+ * A dictionary of DuckDB's has one zero for those of both signs: where floats are, or may be since types hang on parameters,
+ * files have none.
+ */
 function exactly(prepared: DuckDBPreparedStatement): string {
   for (let index = 0; index < prepared.columnCount; index += 1) {
-    if (/\b(?:DOUBLE|FLOAT)\b/.test(String(prepared.columnType(index)))) return ', DICTIONARY_SIZE_LIMIT 0';
+    const isKnown = prepared.columnTypeId(index) !== DuckDBTypeId.INVALID;
+    if (!isKnown || /\b(?:DOUBLE|FLOAT)\b/.test(String(prepared.columnType(index))))
+      return ', DICTIONARY_SIZE_LIMIT 0';
   }
   return '';
 }

@@ -19,6 +19,8 @@ export interface ErrorScene {
   locate?(byte: number): number | null;
   /** Whether the client may hear names of tables that it did not give; true where it is left out. */
   readonly showsNames?: boolean;
+  /** Whether nobody else takes memory, and there is no more to be had; false where it is left out. */
+  readonly hasAllMemory?: boolean;
 }
 
 /** Texts below this fit into any memory that DuckDB works with. */
@@ -110,6 +112,7 @@ export function describeEngineError(engine: EngineError, scene: ErrorScene, caus
     (candidate) => candidate.type.test(type) && (candidate.message?.test(message) ?? true),
   );
   if (rule?.code === 'OVERLOADED' && scene.sql.length > largeTextCharacters) return textTooLarge(cause);
+  if (rule?.code === 'OVERLOADED' && scene.hasAllMemory === true) return queryTooLarge(cause);
   const position = findPosition(engine, scene);
   const ownText = rule?.limit === undefined ? undefined : `${message} (${rule.limit}).`;
   const text = rule?.text ?? ownText ?? `${type === '' ? 'Query' : type} Error: ${shorten(message)}`;
@@ -129,6 +132,17 @@ function textTooLarge(cause: unknown): ArrowportError {
     cause,
     details: { limit: 'duckdb.memory_limit' },
   });
+}
+
+function queryTooLarge(cause: unknown): ArrowportError {
+  return new ArrowportError(
+    'RESULT_TOO_LARGE',
+    'The query takes more memory than DuckDB may have (duckdb.memory_limit).',
+    {
+      cause,
+      details: { limit: 'duckdb.memory_limit' },
+    },
+  );
 }
 
 /** DuckDB writes some errors with their kind before the JSON, and some without JSON. */

@@ -29,4 +29,6 @@ export interface QueryHost {
   onClose(listener: (inUse: boolean) => Promise<void>): void;
   /** To be told what DuckDB threw, in DuckDB's plain words: it may have to be opened again, or need more memory. */
   noteFailure(thrown: unknown): void;
+  /** Whether a query that ran out of memory by itself may find more when it is sent again. */
+  mayFindMemory(): boolean;
 }

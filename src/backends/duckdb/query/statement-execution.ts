@@ -14,6 +14,7 @@ import type { EngineParts } from './engine-parts.ts';
 import { type GroupedInsert, groupInsert } from './grouped-insert.ts';
 import { ResultStream } from './result-stream.ts';
 import type { OpenStatement } from './statement-run.ts';
+import { withoutRows } from './statement-text.ts';
 
 const countField: ArrowField = {
   name: 'Count',
@@ -170,9 +171,10 @@ async function describeBound(open: OpenStatement, parameters: QueryParameters | 
 
 async function runEmpty(open: OpenStatement, binding: Binding = bindNulls): Promise<DuckDBResult> {
   const { lease, call, admitted } = open;
-  const sql = admitted.sql.text.replace(/[\s;]+$/, '');
+  const [first, second] = withoutRows(admitted.sql.text);
   return call(async () => {
-    const prepared = await lease.connection.prepare(`SELECT * FROM (${sql}\n) LIMIT 0`);
+    const { connection } = lease;
+    const prepared = await connection.prepare(first).catch(() => connection.prepare(second));
     try {
       binding(prepared);
       return await prepared.run();

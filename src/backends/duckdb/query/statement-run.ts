@@ -11,7 +11,7 @@ import type { EngineParts, Lease, LeaseSource } from './engine-parts.ts';
 import type { AdmittedStatement, GateContext } from './gate-context.ts';
 import { parameterBytes } from './parameter-bytes.ts';
 import { PreparedForm } from './prepared-form.ts';
-import { plainMessage, toQueryError } from './query-error.ts';
+import { type ErrorScene, plainMessage, toQueryError } from './query-error.ts';
 import { RunGuard } from './run-guard.ts';
 import { readSqlTokens } from './sql-tokens.ts';
 import { admitStatement } from './statement-gate.ts';
@@ -58,11 +58,11 @@ export async function openStatement(
   let giveBack: (() => void) | null = null;
   let lease: Lease | null = null;
   let form: PreparedForm | null = null;
-  const showsNames = context.caller.isUnrestricted;
-  let scene: Parameters<typeof toQueryError>[1] = { sql, showsNames };
+  let scene: ErrorScene = { sql, showsNames: context.caller.isUnrestricted };
   const translate = (thrown: unknown): ArrowportError => {
+    const hasAllMemory = parts.running.size <= 1 && !parts.host.mayFindMemory();
     if (guard.reason === null) parts.host.noteFailure(plainMessage(thrown));
-    return toQueryError(guard.reason ?? thrown, scene);
+    return toQueryError(guard.reason ?? thrown, { ...scene, hasAllMemory });
   };
   const call = <T>(work: () => Promise<T>): Promise<T> =>
     parts.engineCalls.run(() => guard.run(work), context.caller.name, guard.signal);
@@ -99,7 +99,7 @@ export async function openStatement(
       isBounded = true;
       await guard.run(() => layBounds(found, found.schema, valueLimitBytes, boundsCalls));
     }
-    scene = { sql, showsNames, locate: admitted.sql.locate };
+    scene = { ...scene, locate: admitted.sql.locate };
     const prepare = () => found.connection.prepare(admitted.sql.text);
     const prepared = await call(prepare);
     const made = new PreparedForm(prepared, prepare);
