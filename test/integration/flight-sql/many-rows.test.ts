@@ -109,3 +109,59 @@ step('undone', undone)
   );
   assert.deepEqual(steps.value('undone'), [[[500]], [[0]]]);
 });
+
+test('bound statements keep columns of one name, end in comments, and bind nothing to nothing', {
+  skip,
+}, async (t) => {
+  const server = await startServer(t);
+  const steps = await runSteps(
+    server.flightUrl,
+    `${onCursor}
+def bound(sql, *values):
+    cursor.execute(sql, values)
+    table = cursor.fetch_arrow_table()
+    return [table.schema.names, [column.to_pylist() for column in table.columns]]
+step('twice', lambda: bound('select $1, $1', 2))
+step('alike', lambda: bound('select ? as a, 1 as a', 2))
+step('with', lambda: bound('with q as (select ? as a) select a, a from q order by a; -- ; end', 3))
+step('limit', lambda: bound('select ? as a, ? as b limit ? -- end', 3, 'x', 5))
+step('values', lambda: bound('values (?, ?)', 1, 'x'))
+step('union', lambda: bound('select ? as a, 2 as a union all from (values (3, 4)) order by 1', 1))
+step('describe', lambda: bound('describe select ?::int as a'.replace('?', '1')))
+def nothing():
+    cursor.execute('select ? as a, ? as a', pa.table({'0': pa.array([], pa.int64()), '1': pa.array([], pa.string())}))
+    table = cursor.fetch_arrow_table()
+    return [table.num_rows, table.schema.names]
+step('nothing', nothing)
+`,
+  );
+  assert.deepEqual(steps.value('twice'), [
+    ['$1', '$1'],
+    [[2], [2]],
+  ]);
+  assert.deepEqual(steps.value('alike'), [
+    ['a', 'a'],
+    [[2], [1]],
+  ]);
+  assert.deepEqual(steps.value('with'), [
+    ['a', 'a'],
+    [[3], [3]],
+  ]);
+  assert.deepEqual(steps.value('limit'), [
+    ['a', 'b'],
+    [[3], ['x']],
+  ]);
+  assert.deepEqual(steps.value('values'), [
+    ['col0', 'col1'],
+    [[1], ['x']],
+  ]);
+  assert.deepEqual(steps.value('union'), [
+    ['a', 'a'],
+    [
+      [1, 3],
+      [2, 4],
+    ],
+  ]);
+  assert.equal((steps.value('describe') as unknown[][])[0]?.[0], 'column_name');
+  assert.deepEqual(steps.value('nothing'), [0, ['a', 'a']]);
+});
