@@ -317,6 +317,7 @@ test('listings leave the server’s own objects out', async () => {
     'FROM temp.information_schema.tables',
     'FROM duckdb_tables() TABLESAMPLE 100%',
     'DESCRIBE',
+    'SHOW ALL TABLES; -- ; all',
     'SELECT * FROM duckdb_constraints()',
     'SELECT view_name FROM duckdb_views() WHERE NOT internal',
   ];

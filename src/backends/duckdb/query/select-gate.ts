@@ -10,6 +10,7 @@ import { findQualifiedColumns } from './qualified-columns.ts';
 import { positionOf } from './query-error.ts';
 import type { RelationRequest } from './relation-source.ts';
 import { firstSqlTokens, readSqlTokens, type SqlToken } from './sql-tokens.ts';
+import { withoutEnd } from './statement-text.ts';
 import {
   type FunctionReference,
   readReferences,
@@ -211,7 +212,7 @@ class SelectGate {
 
   /** Without its end mark, so that it can stand in parentheses. */
   get sql(): string {
-    return this.#sql.replace(/[\s;]+$/, '');
+    return withoutEnd(this.#sql);
   }
 
   /** Columns without names are named as the client has written them: DuckDB would name them as they are now. */
