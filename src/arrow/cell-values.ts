@@ -40,7 +40,7 @@ export type Cell =
   | StructCell
   | IntervalCell;
 
-const utf8 = new TextDecoder();
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Reads the value in a row of a checked array. A union's value is its member's; a map is a list of its entries. */
 export function readCell(array: ArrayData, row: number): Cell {
