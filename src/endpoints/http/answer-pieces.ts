@@ -1,6 +1,10 @@
 import { OutgoingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { toArrowportError } from '../../errors.ts';
+
+/** How long pieces are made and written without a break, where the client takes them at once: others want their turn. */
+const LONGEST_TURN_MS = 10;
 
 /** What of an answer is written together. */
 export interface AnswerPiece {
@@ -51,10 +55,14 @@ export class PieceStream extends Readable {
   }
 
   async #writeAll(answer: OutgoingMessage, end: boolean): Promise<void> {
+    let turnBegan = performance.now();
     for await (const piece of this.#pieces) {
       if (this.destroyed) return;
       await writeTogether(answer, piece.parts);
       piece.release?.();
+      if (performance.now() - turnBegan < LONGEST_TURN_MS) continue;
+      await nextTurn();
+      turnBegan = performance.now();
     }
     if (end) answer.end();
     this.push(null);

@@ -1,19 +1,20 @@
-import { toCsv, toJson } from '../../arrow/cell-text.ts';
 import { readCell } from '../../arrow/cell-values.ts';
+import { createRowWriter, type RowWriter, type TextForm } from '../../arrow/column-text.ts';
 import type { ArrayData } from '../../core/array-data.ts';
 
-/** Writes the value of a column in a row. */
-export type CellWriter = (column: ArrayData, row: number) => string;
-
-/** How a text form writes columns of a type of DuckDB's that Arrow has no like of; the rest is written by its Arrow type. */
-export function chooseCellWriter(columnType: string | undefined, form: 'json' | 'csv'): CellWriter {
-  const write = form === 'json' ? toJson : toCsv;
+/** Writes the values of a column: by its Arrow type, but for types of DuckDB's that Arrow has no like of. */
+export function createCellWriter(
+  column: ArrayData,
+  columnType: string | undefined,
+  form: TextForm,
+): RowWriter {
+  const write = createRowWriter(column, form);
   const special = columnType === undefined ? undefined : readers.get(columnType);
   if (special === undefined) return write;
-  return (column, row) => {
+  return (row) => {
     const cell = readCell(column, row);
     const text = cell === null ? null : special(cell);
-    if (text === null) return write(column, row);
+    if (text === null) return write(row);
     return form === 'json' && columnType === 'BIT' ? JSON.stringify(text) : text;
   };
 }

@@ -1,4 +1,5 @@
 import { quoteCsv } from '../../arrow/cell-text.ts';
+import type { RowWriter, TextForm } from '../../arrow/column-text.ts';
 import {
   encodeRecordBatchMessage,
   encodeRecordBatchParts,
@@ -9,7 +10,7 @@ import {
 import type { ArrowBatch, QueryResult } from '../../core/query.ts';
 import type { RowAnswer } from './accept.ts';
 import type { AnswerPiece } from './answer-pieces.ts';
-import { type CellWriter, chooseCellWriter } from './query-cells.ts';
+import { createCellWriter } from './query-cells.ts';
 
 /** Characters of text that are handed on together. */
 const CHUNK_CHARACTERS = 128 * 1024;
@@ -60,22 +61,19 @@ async function* aheadByOne(batches: AsyncIterable<ArrowBatch>): AsyncGenerator<A
 
 async function* encodeCsv(result: QueryResult): AsyncGenerator<AnswerPiece> {
   yield text(`${result.schema.fields.map(({ name }) => quoteCsv(name)).join(',')}\n`);
-  const writers = result.columnTypes.map((type) => chooseCellWriter(type, 'csv'));
   for await (const batch of result.batches) {
-    yield* gather(batch, (row) => `${writeRow(batch, writers, row)}\n`);
+    const write = createRowText(batch, result.columnTypes, 'csv', (column) => (column === 0 ? '' : ','));
+    yield* gather(batch, (row) => `${write(row)}\n`);
   }
 }
 
 async function* encodeNdjson(result: QueryResult): AsyncGenerator<AnswerPiece> {
-  const names = result.schema.fields.map(({ name }) => JSON.stringify(name));
-  const writers = result.columnTypes.map((type) => chooseCellWriter(type, 'json'));
+  const leads = result.schema.fields.map(
+    ({ name }, column) => `${column === 0 ? '' : ','}${JSON.stringify(name)}:`,
+  );
   for await (const batch of result.batches) {
-    yield* gather(batch, (row) => {
-      const members = batch.columns.map(
-        (column, index) => `${names[index]}:${writers[index]?.(column, row)}`,
-      );
-      return `{${members.join(',')}}\n`;
-    });
+    const write = createRowText(batch, result.columnTypes, 'json', (column) => leads[column] ?? '');
+    yield* gather(batch, (row) => `{${write(row)}}\n`);
   }
 }
 
@@ -83,19 +81,33 @@ async function* encodeNdjson(result: QueryResult): AsyncGenerator<AnswerPiece> {
 async function* encodeJson(result: QueryResult): AsyncGenerator<AnswerPiece> {
   const columns = result.schema.fields.map(({ name }, index) => ({ name, type: result.columnTypes[index] }));
   yield text(`{"columns":${JSON.stringify(columns)},"rows":[`);
-  const writers = result.columnTypes.map((type) => chooseCellWriter(type, 'json'));
   let count = 0;
   for await (const batch of result.batches) {
+    const write = createRowText(batch, result.columnTypes, 'json', (column) => (column === 0 ? '' : ','));
     yield* gather(batch, (row) => {
       count += 1;
-      return `${count === 1 ? '' : ','}[${writeRow(batch, writers, row)}]`;
+      return `${count === 1 ? '' : ','}[${write(row)}]`;
     });
   }
   yield text(`],"row_count":${count}${result.isTruncated() ? ',"truncated":true' : ''}}\n`);
 }
 
-function writeRow({ columns }: ArrowBatch, writers: readonly CellWriter[], row: number): string {
-  return columns.map((column, index) => writers[index]?.(column, row)).join(',');
+/** Writes the values of a row, what `lead` says before each. */
+function createRowText(
+  { columns }: ArrowBatch,
+  types: readonly string[],
+  form: TextForm,
+  lead: (column: number) => string,
+): RowWriter {
+  const cells = columns.map((column, index) => ({
+    lead: lead(index),
+    write: createCellWriter(column, types[index], form),
+  }));
+  return (row) => {
+    let line = '';
+    for (const cell of cells) line += cell.lead + cell.write(row);
+    return line;
+  };
 }
 
 /** The batch's memory is free when its rows are text. */
