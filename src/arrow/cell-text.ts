@@ -1,5 +1,6 @@
 import type { ArrayData } from '../core/array-data.ts';
 import type { ArrowType, TimeUnit } from '../core/schema.ts';
+import { ArrowportError } from '../errors.ts';
 import { type Cell, type IntervalCell, readCell } from './cell-values.ts';
 
 const perSecond: Record<TimeUnit, bigint> = {
@@ -8,12 +9,14 @@ const perSecond: Record<TimeUnit, bigint> = {
   microsecond: 1_000_000n,
   nanosecond: 1_000_000_000n,
 };
+/** Characters of the longest list or map: about a second of work. */
+const maxNestedCharacters = 16 * 1024 * 1024;
 const secondsPerDay = 86_400n;
 
 /**
  * The value in a row as JSON: numbers with all their digits (also 64-bit integers and decimals), NaN and infinities as
  * text, dates and times by ISO 8601 (intervals too), timestamps with a time zone in UTC, binary as base64, maps as
- * objects of their keys' text.
+ * objects of their keys' text. Throws RESULT_TOO_LARGE for lists and maps that take long to write.
  */
 export function toJson(array: ArrayData, row: number): string {
   return cellToJson(array, readCell(array, row));
@@ -21,7 +24,7 @@ export function toJson(array: ArrayData, row: number): string {
 
 /**
  * The value in a row as a field of CSV: NULL is empty, an empty text is `""`; timestamps have a space between date and
- * time, nested values are JSON.
+ * time, nested values are JSON. Throws RESULT_TOO_LARGE as `toJson`.
  */
 export function toCsv(array: ArrayData, row: number): string {
   const cell = readCell(array, row);
@@ -57,19 +60,40 @@ function cellToJson(array: ArrayData, cell: Cell): string {
     );
     return `{${members.join(',')}}`;
   }
-  const rows = Array.from({ length: cell.to - cell.from }, (_, index) => cell.from + index);
-  if (array.field.type.kind === 'map') return mapToJson(cell.array, rows);
-  return `[${rows.map((row) => toJson(cell.array, row)).join(',')}]`;
+  if (array.field.type.kind === 'map') return mapToJson(cell.array, cell);
+  return `[${joinRows(cell, (row) => toJson(cell.array, row))}]`;
 }
 
-function mapToJson(entries: ArrayData, rows: readonly number[]): string {
+interface RowRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Nothing else runs while a value is written. */
+function joinRows({ from, to }: RowRange, write: (row: number) => string): string {
+  let text = '';
+  for (let row = from; row < to; row += 1) {
+    text += row === from ? write(row) : `,${write(row)}`;
+    if (text.length > maxNestedCharacters) throw nestedTooLarge();
+  }
+  return text;
+}
+
+function nestedTooLarge(): ArrowportError {
+  return new ArrowportError(
+    'RESULT_TOO_LARGE',
+    `A list or map takes more than ${maxNestedCharacters} characters as text: ask for Arrow or Parquet.`,
+  );
+}
+
+function mapToJson(entries: ArrayData, rows: RowRange): string {
   const [keys, values] = entries.children;
   if (keys === undefined || values === undefined) return '{}';
-  const members = rows.map((row) => {
+  const members = joinRows(rows, (row) => {
     const key = toJson(keys, row);
     return `${key.startsWith('"') ? key : JSON.stringify(key)}:${toJson(values, row)}`;
   });
-  return `{${members.join(',')}}`;
+  return `{${members}}`;
 }
 
 /** The members of a union are read as values of their own, whose type is not at hand: numbers are numbers then. */

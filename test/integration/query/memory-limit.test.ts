@@ -47,3 +47,24 @@ test('a query that runs out of memory beside another one may be tried again', as
   leaving.abort();
   await assert.rejects(other);
 });
+
+test('a list that would take long to write as text is refused there, and comes as Arrow', async (t) => {
+  const server = await startServer(t, { config: 'duckdb: {memory_limit: 1GB}\n' });
+  const answer = async (accept: string) => {
+    const response = await fetch(`${server.url}/query`, {
+      method: 'POST',
+      headers: { accept },
+      body: 'SELECT list(i) AS l FROM range(3000000) t(i)',
+    });
+    return { status: response.status, bytes: Buffer.from(await response.arrayBuffer()) };
+  };
+  for (const accept of ['application/json', 'application/x-ndjson', 'text/csv']) {
+    const { status, bytes } = await answer(accept);
+    assert.equal(status, 413, accept);
+    assert.match(bytes.toString(), /"code":"RESULT_TOO_LARGE"/, accept);
+  }
+  const arrow = await answer('application/vnd.apache.arrow.stream');
+  assert.equal(arrow.status, 200);
+  assert.ok(arrow.bytes.length > 24_000_000);
+  assert.equal((await answer('application/vnd.apache.parquet')).status, 200);
+});
