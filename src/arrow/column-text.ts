@@ -177,17 +177,38 @@ function writeTimestamps(
   separator: string,
   quote: (text: string) => string,
 ): ValueWriter {
+  const zone = timezone === null ? '' : 'Z';
+  const write = (day: number, ticks: number, ticksPerSecond: number) => {
+    const date = dayText(day);
+    return date === null ? null : quote(`${date}${separator}${timeText(ticks, ticksPerSecond)}${zone}`);
+  };
+  if (unit === 'nanosecond') return writeNanoseconds(values, write);
   const read = readLongs(values, true);
   const ticksPerSecond = perSecond[unit];
   const ticksPerDay = ticksPerSecond * secondsPerDay;
-  const zone = timezone === null ? '' : 'Z';
   return (row) => {
     const ticks = read(row);
     if (ticks === null) return null;
     const day = Math.floor(ticks / ticksPerDay);
-    const date = dayText(day);
-    if (date === null) return null;
-    return quote(`${date}${separator}${timeText(ticks - day * ticksPerDay, ticksPerSecond)}${zone}`);
+    return write(day, ticks - day * ticksPerDay, ticksPerSecond);
+  };
+}
+
+const nanosecondsPerDay = 86_400_000_000_000n;
+
+/** Nanoseconds since 1970 have more than 53 bits; those since a day began have not. */
+function writeNanoseconds(
+  { buffer, byteOffset, byteLength }: Uint8Array,
+  write: (day: number, ticks: number, ticksPerSecond: number) => string | null,
+): ValueWriter {
+  const values = new BigInt64Array(buffer, byteOffset, Math.floor(byteLength / 8));
+  return (row) => {
+    const value = values[row] ?? 0n;
+    const day = Number(value / nanosecondsPerDay);
+    const ticks = Number(value % nanosecondsPerDay);
+    return ticks < 0
+      ? write(day - 1, ticks + Number(nanosecondsPerDay), perSecond.nanosecond)
+      : write(day, ticks, perSecond.nanosecond);
   };
 }
 

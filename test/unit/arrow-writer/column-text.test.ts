@@ -17,7 +17,7 @@ const statements = [
   `SELECT DATE '0001-01-01' + (i * 12345)::INTEGER AS day, DATE '1970-01-01' + (i - 400)::INTEGER AS near,
    DATE '0001-01-01' - i::INTEGER AS early, DATE '9999-12-20' + i::INTEGER AS late FROM range(800) r(i)`,
   `SELECT TIMESTAMP '1969-12-30 00:00:00' + INTERVAL (i * 7919) SECOND + INTERVAL (i * i * 10) MICROSECOND AS micro,
-   make_timestamp(i * 300000000000000 - 70000000000000000) AS far, make_timestamp_ns(i * 1234567891234567 - 5000000000) AS nano,
+   make_timestamp(i * 300000000000000 - 70000000000000000) AS far, make_timestamp_ns(i * 1234567891234567 - 500000000000000000) AS nano, make_timestamp_ns(i * 86400000000000 - 8640000000000000) AS midnights,
    (TIMESTAMP '2000-02-28 23:59:58' + INTERVAL (i) SECOND)::TIMESTAMP_S AS second,
    (TIMESTAMP '1900-02-28 23:59:58' + INTERVAL (i * 1001) MILLISECOND)::TIMESTAMP_MS AS milli,
    make_timestamp(i * 86399999999)::TIMESTAMPTZ AS zoned, make_time(i::BIGINT % 24, i::BIGINT % 60, (i % 60) + i / 1000000) AS clock,
