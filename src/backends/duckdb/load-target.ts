@@ -1,5 +1,6 @@
 import type { LoadRequest, ReplayedCommit } from '../../core/backend.ts';
 import type { BatchQueue } from './batch-queue.ts';
+import { storableType } from './column-types.ts';
 import { fromDuckDbError, hasCommitted } from './errors.ts';
 import { quoteIdentifier } from './identifier.ts';
 import type { LoaderContext } from './loader-context.ts';
@@ -177,7 +178,14 @@ export class LoadTarget {
     await this.#run('BEGIN');
     this.#inTransaction = true;
     if (createSchema !== null) await this.#run(createSchema);
-    await this.#run(`CREATE OR REPLACE TABLE ${this.#entry.sql} AS FROM ${stage}`);
+    // What came as nothing but nulls is staged as text.
+    const columns = this.#session.view.columns.map(
+      ({ name, type }) =>
+        `CAST(${quoteIdentifier(name)} AS ${storableType(type)}) AS ${quoteIdentifier(name)}`,
+    );
+    await this.#run(
+      `CREATE OR REPLACE TABLE ${this.#entry.sql} AS SELECT ${columns.join(', ')} FROM ${stage}`,
+    );
   }
 
   async #run(sql: string): Promise<void> {

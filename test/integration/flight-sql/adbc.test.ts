@@ -226,8 +226,8 @@ step('create again', lambda: ingest('t', 'create'))
 step('append', lambda: [ingest('t', 'append'), count('t')])
 step('create_append', lambda: [ingest('t', 'create_append'), count('t')])
 step('append other', lambda: ingest('t', 'append', pa.table({'y': [1]})))
-step('replace', lambda: [ingest('t', 'replace', pa.table({'other': [1.5]})), count('t')])
-cursor.execute('select * from t')
+step('replace', lambda: [ingest('t', 'replace', pa.table({'other': [1.5], 'none': pa.nulls(1), 'nones': pa.array([[None]])})), count('t')])
+cursor.execute('select *, typeof(none) as t, typeof(nones) as ts from t')
 step('replaced', lambda: cursor.fetch_arrow_table().to_pydict())
 step('schema', lambda: [ingest('u', 'create', db_schema_name='made'), count('made.u')])
 step('same name elsewhere', lambda: [ingest('t', 'create', db_schema_name='made'), count('made.t')])
@@ -250,7 +250,9 @@ keyed.close(); connection.close()
   assert.deepEqual(steps.value('create_append'), [3, 9]);
   assert.match(steps.failure('append other'), /SCHEMA_MISMATCH: /);
   assert.deepEqual(steps.value('replace'), [1, 1]);
-  assert.deepEqual(steps.value('replaced'), { other: [1.5] });
+  // As a table is that is made new with nothing but nulls.
+  const nulls = { none: [null], nones: [[null]], t: ['INTEGER'], ts: ['INTEGER[]'] };
+  assert.deepEqual(steps.value('replaced'), { other: [1.5], ...nulls });
   assert.deepEqual(steps.value('schema'), [3, 3]);
   assert.deepEqual(steps.value('same name elsewhere'), [3, 3]);
   assert.deepEqual(steps.value('routed'), [3, 3]);
