@@ -26,6 +26,8 @@ export interface BodyInParts extends Omit<EncodedBody, 'body'> {
 
 const bufferAlignment = 64;
 const lengthPrefixBytes = 8;
+/** Each takes a compressor of some hundred kilobytes, and batches may have thousands of buffers. */
+const compressedAtOnce = 16;
 const notCompressed = -1n;
 /** Below this a compressed frame is never smaller than what it holds. */
 const leastCompressedBytes = 64;
@@ -46,10 +48,7 @@ export async function encodeBody(
   const variadicCounts: number[] = [];
   for (const column of columns) collect(column, nodes, plain, variadicCounts);
   const { codec, level = null } = compression;
-  const parts =
-    codec === null
-      ? plain.map(plainPart)
-      : await Promise.all(plain.map((buffer) => compressedPart(buffer, codec, level)));
+  const parts = codec === null ? plain.map(plainPart) : await compressParts(plain, codec, level);
   return { ...layOut(parts), nodes, variadicCounts };
 }
 
@@ -107,6 +106,19 @@ function hasValidity(array: ArrayData): boolean {
 
 function plainPart(buffer: Uint8Array | null): BodyPart {
   return { prefix: null, bytes: buffer ?? nothing };
+}
+
+async function compressParts(
+  buffers: readonly (Uint8Array | null)[],
+  codec: BodyCodec,
+  level: number | null,
+): Promise<BodyPart[]> {
+  const parts: BodyPart[] = [];
+  for (let at = 0; at < buffers.length; at += compressedAtOnce) {
+    const some = buffers.slice(at, at + compressedAtOnce);
+    parts.push(...(await Promise.all(some.map((buffer) => compressedPart(buffer, codec, level)))));
+  }
+  return parts;
 }
 
 async function compressedPart(
