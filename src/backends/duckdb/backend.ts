@@ -7,6 +7,7 @@ import { DatabaseFaults } from './database-faults.ts';
 import { fromDuckDbError, isMissing, isOutOfMemory } from './errors.ts';
 import { qualifiedName, quoteText } from './identifier.ts';
 import { ReplayedLoad, refuseOtherLoad } from './key-ledger.ts';
+import { LoadActivity } from './load-activity.ts';
 import { beginLoad } from './loader.ts';
 import type { LoaderContext } from './loader-context.ts';
 import { MemoryReturn } from './memory-return.ts';
@@ -65,6 +66,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
   /** Questions, statements and migrations, which are not waited for when the database closes. */
   #users = 0;
   readonly #memoryReturn: MemoryReturn;
+  readonly #activity = new LoadActivity();
   #onIdle: (() => void) | null = null;
   readonly #faults: DatabaseFaults;
   #reopening: Promise<void> | null = null;
@@ -83,6 +85,7 @@ class EmbeddedDuckDb implements DuckDbBackend {
     enter: () => this.#enterAsUser(),
     onClose: (listener) => this.#closeListeners.push(listener),
     noteFailure: (thrown) => this.#noteFailure(thrown),
+    isLoading: () => this.#activity.isBusy(),
     mayFindMemory: () => this.#running > 0 || this.#parts?.memory?.mayRise !== false,
   };
 
@@ -176,7 +179,15 @@ class EmbeddedDuckDb implements DuckDbBackend {
   #loaderParts(): Omit<LoaderContext, 'closed'> {
     const { database, sessions, catalog, ledger, memory } = this.#open();
     const { checkpoints } = database;
-    return { sessions, catalog, ledger, memory, checkpoints, limits: this.#options.limits() };
+    return {
+      sessions,
+      catalog,
+      ledger,
+      memory,
+      checkpoints,
+      activity: this.#activity,
+      limits: this.#options.limits(),
+    };
   }
 
   async findTable(table: TableName): Promise<TableDescription | undefined> {

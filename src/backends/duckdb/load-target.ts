@@ -50,12 +50,17 @@ export class LoadTarget {
     await this.#open();
     await this.#context.memory?.makeRoom(this, queue.bytesPerRow());
     const { view } = this.#session;
-    if (this.#staged) this.#rows += await view.insert(stage, queue);
-    else this.#rows += await this.#write(() => view.insert(this.#entry.sql, queue), queue);
+    const { activity } = this.#context;
+    const insert = () => activity.write(() => view.insert(this.#staged ? stage : this.#entry.sql, queue));
+    this.#rows += await (this.#staged ? insert() : this.#write(insert, queue));
   }
 
   /** Makes everything inserted durable, and the key with it where there is one; resolves with the number of rows. */
-  async commit(facts: ReplayedCommit | null): Promise<number> {
+  commit(facts: ReplayedCommit | null): Promise<number> {
+    return this.#context.activity.write(() => this.#commitRows(facts));
+  }
+
+  async #commitRows(facts: ReplayedCommit | null): Promise<number> {
     await this.#open();
     if (this.#staged) {
       this.#unlock = await this.#entry.lock.exclude(changePatienceMs, this.#request.signal);

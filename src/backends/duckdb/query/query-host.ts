@@ -29,6 +29,8 @@ export interface QueryHost {
   onClose(listener: (inUse: boolean) => Promise<void>): void;
   /** To be told what DuckDB threw, in DuckDB's plain words: it may have to be opened again, or need more memory. */
   noteFailure(thrown: unknown): void;
+  /** Whether rows of loads are being written now. */
+  isLoading(): boolean;
   /** Whether a query that ran out of memory by itself may find more when it is sent again. */
   mayFindMemory(): boolean;
 }

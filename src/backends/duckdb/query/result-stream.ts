@@ -22,6 +22,8 @@ export interface ResultStreamOptions {
   next(): Promise<DuckDBResult | null>;
   /** Runs a call of the engine when there is room for one more. */
   call<T>(work: () => Promise<T>): Promise<T>;
+  /** Runs what takes a core, and rests behind it where loads are written. */
+  giveWay<T>(work: () => Promise<T>): Promise<T>;
   /** Told once, when nothing of the result is used any more: whether all of it was read, and what broke it off. */
   onEnd(end: { complete: boolean; failure: unknown }): Promise<void>;
 }
@@ -61,14 +63,14 @@ export class ResultStream implements QueryResult {
   }
 
   #open(result: DuckDBResult): ArrowResult {
-    const { guard, call, maxRows } = this.#options;
+    const { guard, call, giveWay, maxRows } = this.#options;
     return readArrowResult(result, batchSize, {
       ...(maxRows === undefined ? {} : { maxRows: maxRows - this.#rows }),
       onCut: () => {
         this.#truncated = true;
       },
       fetch: call,
-      fetchBatch: (readBatch) => guard.run(readBatch),
+      fetchBatch: (readBatch) => giveWay(() => guard.run(readBatch)),
     });
   }
 

@@ -54,6 +54,7 @@ export async function startStatement(
       settings: parts.settings(),
       maxRows: context.maxRows,
       call: open.call,
+      giveWay: open.giveWay,
       next: async () => {
         const following = bindings.next();
         return following.done === true ? null : runNext(following.value);

@@ -9,6 +9,7 @@ import { ArrowportError } from '../../../errors.ts';
 import { layBounds, liftBounds } from './call-bounds.ts';
 import type { EngineParts, Lease, LeaseSource } from './engine-parts.ts';
 import type { AdmittedStatement, GateContext } from './gate-context.ts';
+import { givingWay } from './give-way.ts';
 import { parameterBytes } from './parameter-bytes.ts';
 import { PreparedForm } from './prepared-form.ts';
 import { type ErrorScene, plainMessage, toQueryError } from './query-error.ts';
@@ -28,6 +29,8 @@ export interface OpenStatement {
   call<T>(work: () => Promise<T>): Promise<T>;
   /** The same for a call that may take long and changes nothing: it may be made several times, each time prepared anew. */
   runLong<T>(work: (prepared: DuckDBPreparedStatement) => Promise<T>): Promise<T>;
+  /** Runs what takes a core, and rests behind it where loads are written. */
+  giveWay<T>(work: () => Promise<T>): Promise<T>;
   /** The error of the table for what a call of the engine threw; what it means for the engine is passed on. */
   translate(thrown: unknown): ArrowportError;
   /** Gives everything back. */
@@ -66,6 +69,8 @@ export async function openStatement(
   };
   const call = <T>(work: () => Promise<T>): Promise<T> =>
     parts.engineCalls.run(() => guard.run(work), context.caller.name, guard.signal);
+  const giveWay = <T>(work: () => Promise<T>): Promise<T> =>
+    givingWay(work, () => parts.host.isLoading(), guard.signal);
   let ended = false;
   let isBounded = false;
   const cleanUps: (() => void)[] = [];
@@ -114,7 +119,9 @@ export async function openStatement(
       returnsRows: answersRows(admitted, sql),
       call,
       // What is broken off within a transaction takes it along.
-      runLong: (work) => parts.longRuns.run(() => call(async () => work(await made.take())), run),
+      runLong: (work) =>
+        giveWay(() => parts.longRuns.run(() => call(async () => work(await made.take())), run)),
+      giveWay,
       translate,
       end,
     };
