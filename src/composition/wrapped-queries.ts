@@ -46,6 +46,9 @@ export function wrapSession(
     get mayHoldTemporaries() {
       return session.mayHoldTemporaries;
     },
+    get hasChanged() {
+      return session.hasChanged;
+    },
     renewSnapshot: () => session.renewSnapshot(),
     setOption: (name, value) => session.setOption(name, value),
     options: () => session.options(),

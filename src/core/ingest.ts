@@ -29,8 +29,8 @@ export interface IngestRequest extends TableOptions {
   readonly deltaTable?: string;
   /** The table in DuckDB that an unrouted stream's rows go to, in place of the one of its name. */
   readonly table?: TableName;
-  /** Begins the load in place of the backend of its route: inside a session of its client. */
-  beginLoad?(request: LoadRequest): Promise<Load>;
+  /** Begins the load in place of the backend of its route: inside a session of its client. Null leaves it to the backend. */
+  beginLoad?(request: LoadRequest): Promise<Load> | null;
   /** With mode `overwrite` on Delta: only the rows that this SQL predicate names are replaced. */
   readonly replacePredicate?: string;
   /** With mode `merge` on Delta: what meets what. */

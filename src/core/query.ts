@@ -171,6 +171,8 @@ export interface QuerySession extends QueryRunner {
   readonly isInTransaction: boolean;
   /** Whether statements or loads may have left something temporary in it; told too often rather than too seldom. */
   readonly mayHoldTemporaries: boolean;
+  /** Whether a transaction is open in which something was changed. */
+  readonly hasChanged: boolean;
   /**
    * The open transaction sees from its next statement on what has been committed until then, unless it has changed
    * something itself: then it keeps its snapshot. Does nothing where none is open.

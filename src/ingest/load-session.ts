@@ -1,4 +1,11 @@
-import type { Backend, CommitResult, Load, LoadOptions, ReplayedCommit } from '../core/backend.ts';
+import type {
+  Backend,
+  CommitResult,
+  Load,
+  LoadOptions,
+  LoadRequest,
+  ReplayedCommit,
+} from '../core/backend.ts';
 import type { IngestRequest } from '../core/ingest.ts';
 import type { IpcLimits, IpcMessage, IpcStream } from '../core/ipc-message.ts';
 import type { IngestObserver, LoadIdentity } from '../core/observer.ts';
@@ -122,7 +129,8 @@ class LoadSession {
   /** Returns what begins a transaction on this stream. */
   async #prepare(stream: IpcStream): Promise<() => Promise<Load>> {
     const { plan, request, place, observer, identity, openBackend } = this.#options;
-    const begin = request.beginLoad ?? beginAsWanted(await openBackend(), request);
+    const wanted = beginAsWanted(await openBackend(), request);
+    const begin = (load: LoadRequest) => request.beginLoad?.(load) ?? wanted(load);
     return () =>
       begin({
         route: this.#route,

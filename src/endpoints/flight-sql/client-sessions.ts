@@ -30,6 +30,8 @@ export interface ClientSessions {
   open(call: FlightCall): Promise<QuerySession>;
   /** The client's session, if it has one. */
   current(call: FlightCall): QuerySession | null;
+  /** The session of the transaction that the client has open on its connection, if something was changed in it. */
+  changing(call: FlightCall): QuerySession | null;
   /** The transaction that the client has open on its connection sees what others have committed, unless it has changed something. */
   renewSnapshot(call: FlightCall): void;
   /** Closes the client's session; resolves with whether there was one. */
@@ -141,6 +143,11 @@ class Sessions implements ClientSessions {
       throw error;
     }
     return query;
+  }
+
+  changing(call: FlightCall): QuerySession | null {
+    const { session = null } = this.#openTransaction(call) ?? {};
+    return session?.hasChanged === true ? session : null;
   }
 
   renewSnapshot(call: FlightCall): void {

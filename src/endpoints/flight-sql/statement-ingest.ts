@@ -60,10 +60,11 @@ async function planIngest(
 ): Promise<IngestRequest> {
   requireScope(call.caller, 'ingest');
   const target = await readTarget(message, call, parts.engine);
-  const session = await findSession(message, target, call, parts.sessions);
   const idempotencyKey = readKey(message, call);
+  const session = await findSession(message, target, idempotencyKey, call, parts.sessions);
   if (session !== null && idempotencyKey !== null)
     throw invalid('An idempotency key is for a load that commits by itself, not for one inside a session.');
+  const isJoined = !target.isTemporary && !namesTransaction(message);
   return {
     ...target.place,
     transport: 'flight',
@@ -79,7 +80,9 @@ async function planIngest(
       ? {}
       : {
           beginLoad: (load) =>
-            session.beginLoad({ ...load, ...readTableOptions(message), isTemporary: target.isTemporary }),
+            isJoined && load.route.backend === 'delta'
+              ? null
+              : session.beginLoad({ ...load, ...readTableOptions(message), isTemporary: target.isTemporary }),
         }),
     open: (resources) => openFlightStream(incoming.readFrames(resources.allocator), resources),
     signal: call.signal,
@@ -116,15 +119,22 @@ async function requireCatalog(catalog: string, call: FlightCall, engine: QueryEn
   throw new ArrowportError('TABLE_NOT_FOUND', `There is no catalog ${JSON.stringify(catalog.slice(0, 60))}.`);
 }
 
+function namesTransaction({ transactionId }: StatementIngestMessage): boolean {
+  return transactionId !== undefined && transactionId.byteLength > 0;
+}
+
 async function findSession(
-  { transactionId }: StatementIngestMessage,
-  { isTemporary }: IngestTarget,
+  message: StatementIngestMessage,
+  { place, isTemporary }: IngestTarget,
+  idempotencyKey: string | null,
   call: FlightCall,
   sessions: ClientSessions,
 ): Promise<QuerySession | null> {
-  if (transactionId !== undefined && transactionId.byteLength > 0)
-    return sessions.find(call, transactionId).session;
-  return isTemporary ? await sessions.open(call) : null;
+  if (namesTransaction(message)) return sessions.find(call, message.transactionId).session;
+  if (isTemporary) return await sessions.open(call);
+  // ADBC names no transaction, and its tables may be made or dropped in one that is open.
+  const mayJoin = idempotencyKey === null && place.deltaTable === undefined;
+  return mayJoin ? sessions.changing(call) : null;
 }
 
 function readTableOptions({ tableDefinitionOptions = {} }: StatementIngestMessage): {

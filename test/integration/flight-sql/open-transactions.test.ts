@@ -19,9 +19,13 @@ def change(connection, sql):
 def ingest(connection, table, mode, **options):
     with connection.cursor() as cursor:
         return cursor.adbc_ingest(table, rows, mode=mode, **options)
+def keyed(connection):
+    with connection.cursor() as cursor:
+        cursor.adbc_statement.set_options(**{'adbc.flight.sql.rpc.call_header.idempotency-key': 'once'})
+        return cursor.adbc_ingest('t', rows, mode='append')
 `;
 
-test('a DB-API connection with an open transaction sees what it ingests, unless it has written', {
+test('a DB-API connection with an open transaction sees what it ingests, which is part of what it has written', {
   skip,
 }, async (t) => {
   const server = await startServer(t);
@@ -34,7 +38,15 @@ with dbapi.connect(url) as connection:
     step('append', lambda: [ingest(connection, 't', 'append'), ask(connection, count)][1])
     step('replace', lambda: [ingest(connection, 't', 'replace'), ask(connection, count)][1])
     step('written', lambda: [change(connection, 'insert into t values (9)'), ingest(connection, 't', 'append'), ask(connection, count)][2])
-    step('committed', lambda: [connection.commit(), ask(connection, count)][1])
+    step('undone', lambda: [connection.rollback(), ask(connection, count)][1])
+    step('made', lambda: [change(connection, 'create table made (a bigint)'), ingest(connection, 'made', 'append'), connection.commit(), ask(connection, 'select count(*) from made')][3])
+    import pandas
+    frame = pandas.DataFrame({'b': [1.5, 2.5]})
+    def replaced():
+        frame.to_sql('made', connection, if_exists='replace', index=False)
+        return ask(connection, 'select sum(b) from made')
+    step('replaced', replaced)
+    step('keyed', lambda: [change(connection, 'insert into t values (9)'), keyed(connection), connection.rollback(), ask(connection, count)][3])
 with dbapi.connect(url) as reader, dbapi.connect(url) as writer:
     step('others', lambda: [ask(reader, count), ingest(writer, 't', 'append'), ask(reader, count)][2])
 `,
@@ -42,9 +54,12 @@ with dbapi.connect(url) as reader, dbapi.connect(url) as writer:
   assert.deepEqual(steps.value('create'), [[2]]);
   assert.deepEqual(steps.value('append'), [[4]]);
   assert.deepEqual(steps.value('replace'), [[2]]);
-  assert.deepEqual(steps.value('written'), [[3]]);
-  assert.deepEqual(steps.value('committed'), [[5]]);
-  assert.deepEqual(steps.value('others'), [[5]], 'what others ingest is for the next transaction');
+  assert.deepEqual(steps.value('written'), [[5]]);
+  assert.deepEqual(steps.value('undone'), [[2]]);
+  assert.deepEqual(steps.value('made'), [[2]]);
+  assert.deepEqual(steps.value('replaced'), [[4]]);
+  assert.deepEqual(steps.value('keyed'), [[4]], 'a key is for a load that commits by itself');
+  assert.deepEqual(steps.value('others'), [[4]], 'what others ingest is for the next transaction');
 });
 
 test('temporary tables that a transaction makes are there at once and after it, and options hold in it', {

@@ -112,6 +112,10 @@ export class DuckDbSession implements QuerySession {
     this.#wantsSnapshot = false;
   }
 
+  get hasChanged(): boolean {
+    return this.#inTransaction && this.#hasChanged;
+  }
+
   renewSnapshot(): void {
     this.#wantsSnapshot = this.#inTransaction && !this.#hasChanged;
   }
