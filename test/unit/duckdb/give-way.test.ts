@@ -6,7 +6,7 @@ import { givingWay } from '../../../src/backends/duckdb/query/give-way.ts';
 
 const never = new AbortController().signal;
 
-test('what ran beside loads rests as long as it ran', async () => {
+test('what ran beside loads rests at least as long as it ran', async () => {
   const activity = new LoadActivity();
   const written = Promise.withResolvers<void>();
   const load = activity.write(() => written.promise);

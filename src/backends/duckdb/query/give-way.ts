@@ -2,10 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Less is nothing that a load would notice. */
 const leastMs = 2;
+/** Rest for each millisecond of work. */
+const restShare = 1.5;
 const longestRestMs = 1_000;
 
 /**
- * Runs a call of the engine that takes a core, and rests as long as it took, at most a second, where loads
+ * Runs a call of the engine that takes a core, and rests half as long again as it took, at most a second, where loads
  * are being written beside it: with as many calls as cores they would otherwise have half of their speed.
  */
 export async function givingWay<T>(
@@ -18,6 +20,6 @@ export async function givingWay<T>(
   const took = performance.now() - beganAt;
   // Whoever is stopped meanwhile is told by the next call.
   if (took >= leastMs && isLoading())
-    await sleep(Math.min(took, longestRestMs), undefined, { signal }).catch(() => undefined);
+    await sleep(Math.min(took * restShare, longestRestMs), undefined, { signal }).catch(() => undefined);
   return value;
 }
