@@ -116,7 +116,7 @@ function writeDecimals(values: Uint8Array, scale: number): ValueWriter {
 
 /** What makes a field of CSV want quotes, and what JSON escapes. */
 const csvSpecial = /[",\r\n]/;
-const jsonSpecial = /["\\\u0000-\u001f]/;
+const jsonSpecial = /["\\]|[^ -\uffff]/;
 
 /** Texts in ASCII are decoded all at once. */
 function writeTexts(

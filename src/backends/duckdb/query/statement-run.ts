@@ -67,10 +67,7 @@ export async function openStatement(
     if (guard.reason === null) parts.host.noteFailure(plainMessage(thrown));
     return toQueryError(guard.reason ?? thrown, { ...scene, hasAllMemory });
   };
-  const call = <T>(work: () => Promise<T>): Promise<T> =>
-    parts.engineCalls.run(() => guard.run(work), context.caller.name, guard.signal);
-  const giveWay = <T>(work: () => Promise<T>): Promise<T> =>
-    givingWay(work, () => parts.host.isLoading(), guard.signal);
+  const calls = createCalls(guard, context.caller.name, parts);
   let ended = false;
   let isBounded = false;
   const cleanUps: (() => void)[] = [];
@@ -106,7 +103,7 @@ export async function openStatement(
     }
     scene = { ...scene, locate: admitted.sql.locate };
     const prepare = () => found.connection.prepare(admitted.sql.text);
-    const prepared = await call(prepare);
+    const prepared = await calls.call(prepare);
     const made = new PreparedForm(prepared, prepare);
     form = made;
     const run = found.inTransaction ? null : { guard, caller: context.caller.name, form: made };
@@ -117,11 +114,10 @@ export async function openStatement(
       admitted,
       prepared,
       returnsRows: answersRows(admitted, sql),
-      call,
+      ...calls,
       // What is broken off within a transaction takes it along.
       runLong: (work) =>
-        giveWay(() => parts.longRuns.run(() => call(async () => work(await made.take())), run)),
-      giveWay,
+        calls.giveWay(() => parts.longRuns.run(() => calls.call(async () => work(await made.take())), run)),
       translate,
       end,
     };
@@ -130,6 +126,18 @@ export async function openStatement(
     await end(false);
     throw error;
   }
+}
+
+/** How a statement of a caller calls the engine. */
+function createCalls(
+  guard: RunGuard,
+  caller: string,
+  { engineCalls, host }: EngineParts,
+): Pick<OpenStatement, 'call' | 'giveWay'> {
+  return {
+    call: (work) => engineCalls.run(() => guard.run(work), caller, guard.signal),
+    giveWay: (work) => givingWay(work, () => host.isLoading(), guard.signal),
+  };
 }
 
 function gateContext(
